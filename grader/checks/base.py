@@ -1,0 +1,56 @@
+"""What a check is: a model whose fields are its YAML, with ``run(subject) -> Outcome``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from grader.result import Status
+
+if TYPE_CHECKING:
+    from grader.checks.subject import Subject
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found. ``line`` is the Dockerfile line concerned, 1-based."""
+
+    status: Status
+    expected: str
+    got: str
+    line: int | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def passed(*, expected: str, got: str, line: int | None = None, **evidence: Any) -> Outcome:
+    """The image is as the rubric asks."""
+    return Outcome(Status.PASSED, expected, got, line, evidence)
+
+
+def failed(*, expected: str, got: str, line: int | None = None, **evidence: Any) -> Outcome:
+    """The image is not as the rubric asks, through what the learner's files did."""
+    return Outcome(Status.FAILED, expected, got, line, evidence)
+
+
+class Check(BaseModel):
+    """The fields that every check type shares."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    #: What the check has to look at; the grader makes these ready side by side, before the first check asks.
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Names the check in results; unique in its rubric.")
+    check: str = Field(description="The check type.")
+    title: str = Field(default="", description="One line for the learner: what should be true.")
+    points: float = Field(ge=0, description="What it is worth.")
+    required: bool = Field(default=False, description="When it fails, the checks after it are skipped.")
+    why: str = Field(default="", description="Why it matters, for the learner.")
+    hints: tuple[str, ...] = Field(default=(), description="What to try, from a nudge to the way itself.")
+
+    def run(self, subject: Subject) -> Outcome:
+        """Judges ``subject``; an exception other than a learner's fault becomes an ``error``, never ``failed``."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""What is asked: courses, exercises and their rubrics."""

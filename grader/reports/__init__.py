@@ -1,0 +1,1 @@
+"""How a result is told: one file a format."""
