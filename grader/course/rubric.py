@@ -1,0 +1,235 @@
+"""A rubric: what an exercise asks of an image, read from its ``rubric.yaml``.
+
+The types of checks are handed in, so that this package never imports them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+from grader.course import yamlfile
+from grader.course.messages import validated
+from grader.course.suggest import closest, listed
+from grader.course.units import ByteSize, Duration  # noqa: TC001 - pydantic reads them at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from grader.checks.base import Check
+    from grader.course.yamlfile import Document
+
+
+def _submittable(name: str) -> str:
+    """A relative path with forward slashes that stays in the folder, as every system reads it the same way."""
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in PurePosixPath(name).parts:
+        raise ValueError(f"`{name}` leaves the exercise's folder; name files in it, like Dockerfile or app/main.py")
+    if re.search(r"[\\*?\[\]\x00-\x1f]", name) or PurePosixPath(name) == PurePosixPath():
+        raise ValueError(f"`{name}` is no plain file name; name each file, with / between folders")
+    return name
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BuildOptions(_Part):
+    """How the image is built. ``timeout`` is seconds."""
+
+    timeout: Duration = Field(default=300.0, description="The build is stopped after this time.")
+
+
+class Ready(_Part):
+    """When the app counts as started: it answers ``path`` over HTTP. ``status`` None takes any status below 500."""
+
+    path: str = Field(default="/", pattern=r"^/", description="Asked until it answers.")
+    within: Duration = Field(default=30.0, description="How long the app may take to answer.")
+    status: int | None = Field(
+        default=None, ge=100, le=599, description="The status that counts. Default: any below 500."
+    )
+
+
+class AppOptions(_Part):
+    """How the image is run. ``memory`` is bytes."""
+
+    port: int = Field(ge=1, le=65535, description="The port that the app listens on.")
+    ready: Ready = Ready()
+    env: dict[str, str] = Field(default={}, description="Environment variables that the app is given.")
+    memory: ByteSize = Field(default=512_000_000, description="What the app may use.")
+    network: Literal["none", "internet"] = Field(default="none", description="What the app can reach.")
+
+
+class Limits(_Part):
+    """How large what is handed in may be, in bytes."""
+
+    dockerfile: ByteSize = 1 << 20
+    context: ByteSize = 50 << 20
+
+
+class _File(_Part):
+    """A rubric of an exercise on container images."""
+
+    format: Literal[1] = Field(description="The version of this format: 1.")
+    title: str = Field(min_length=1, description="What the exercise is called.")
+    submit: tuple[Annotated[str, AfterValidator(_submittable)], ...] = Field(
+        min_length=1, description="The files taken from the learner; all others come from the exercise."
+    )
+    pass_score: float = Field(alias="pass", gt=0, description="The points that it takes to pass.")
+    bases: tuple[str, ...] = Field(min_length=1, description="The base images that a Dockerfile may use.")
+    build: BuildOptions = BuildOptions()
+    app: AppOptions | None = None
+    limits: Limits = Limits()
+    checks: tuple[Any, ...] = Field(min_length=1, description="What is asserted, in the order it is told.")
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """What an exercise asks. ``digest`` is that of the file's bytes, ``sha256:...``; ``app`` None runs nothing."""
+
+    title: str
+    submit: tuple[str, ...]
+    pass_score: float
+    bases: tuple[str, ...]
+    build: BuildOptions
+    app: AppOptions | None
+    limits: Limits
+    checks: tuple[Check, ...]
+    digest: str
+    path: Path
+    format: int = 1
+
+    @property
+    def max_score(self) -> float:
+        """The sum of all points."""
+        return math.fsum(check.points for check in self.checks)
+
+
+def load(path: Path, check_types: Mapping[str, type[Check]]) -> Rubric:
+    """Reads a rubric; ``check_types`` says which model stands behind each ``check:``.
+
+    Raises RubricError with every mistake of the file, each with its line and column.
+    """
+    content = yamlfile.read_bytes(path)
+    document = yamlfile.parse(content, path)
+    file = validated(_File, document)
+    checks = _checks(document, check_types)
+    _refuse_same_ids(document)
+    _refuse_missing_app(document, check_types)
+    document.refuse()
+    assert file is not None, "a file without mistakes is valid"  # noqa: S101 - tells mypy what refuse() has settled
+    _weigh(document, file, checks)
+    document.refuse()
+    return Rubric(
+        title=file.title,
+        submit=file.submit,
+        pass_score=file.pass_score,
+        bases=file.bases,
+        build=file.build,
+        app=file.app,
+        limits=file.limits,
+        checks=tuple(checks),
+        digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
+        path=path,
+    )
+
+
+def _checks(document: Document, check_types: Mapping[str, type[Check]]) -> list[Check]:
+    given = document.data.get("checks")
+    items = given if isinstance(given, list) else []
+    found = [_check(document, index, item, check_types) for index, item in enumerate(items)]
+    return [check for check in found if check is not None]
+
+
+def _check(document: Document, index: int, item: Any, check_types: Mapping[str, type[Check]]) -> Check | None:
+    place = document.values["checks", index]
+    if not isinstance(item, dict):
+        document.add(
+            place, "A check needs keys of its own", "Start it with `- id: ...` and `check: ...`, indented alike."
+        )
+        return None
+    kind = item.get("check")
+    if kind is None:
+        document.add(
+            place, f"Check {_called(item, index)} does not say its type", f"Add `check:`, {_one_of(check_types)}."
+        )
+        return None
+    if not isinstance(kind, str) or kind not in check_types:
+        near = closest(str(kind), check_types)
+        what = f"Unknown check type `{kind}`" + (f". Did you mean `{near}`?" if near else "")
+        document.add(document.values["checks", index, "check"], what, f"It can be {_one_of(check_types)}.")
+        return None
+    return validated(check_types[kind], document, ("checks", index))
+
+
+def _one_of(check_types: Mapping[str, type[Check]]) -> str:
+    return f"one of {listed(sorted(check_types))}"
+
+
+def _called(item: dict[str, Any], index: int) -> str:
+    return f"`{item['id']}`" if isinstance(item.get("id"), str) else f"number {index + 1}"
+
+
+def _refuse_same_ids(document: Document) -> None:
+    first: dict[Any, int] = {}
+    items = document.data.get("checks")
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        given = item.get("id") if isinstance(item, dict) else None
+        if not isinstance(given, str):
+            continue
+        place = document.values["checks", index, "id"]
+        if given in first:
+            what = f"Two checks have the id `{given}`, in lines {first[given]} and {place.line}"
+            document.add(place, what, "Give each check an id of its own.")
+        first.setdefault(given, place.line)
+
+
+def _refuse_missing_app(document: Document, check_types: Mapping[str, type[Check]]) -> None:
+    items = document.data.get("checks")
+    if document.data.get("app") is not None or not isinstance(items, list):
+        return
+    for index, item in enumerate(items):
+        kind = item.get("check") if isinstance(item, dict) else None
+        if isinstance(kind, str) and kind in check_types and "app" in check_types[kind].needs:
+            what = f"Check {_called(item, index)} asks the running app, but the rubric has no `app:`"
+            fix = "Add `app: {port: 5000}` with the port that the app listens on."
+            document.add(document.values["checks", index], what, fix)
+
+
+def _weigh(document: Document, file: _File, checks: Sequence[Check]) -> None:
+    """Whether the points add up to something that can be passed."""
+    total = math.fsum(check.points for check in checks)
+    if not 0 < total < math.inf:
+        place = document.values["checks", 0, "points"]
+        document.add(place, f"The points of all checks add up to {total:g}", "Give at least one check some points.")
+    elif file.pass_score > total:
+        what = f"`pass` is {file.pass_score:g}, but the points of all checks add up to {total:g}: nobody could pass"
+        document.add(document.values["pass",], what, "Lower `pass` or raise the points.")
+
+
+def json_schema(check_types: Mapping[str, type[Check]]) -> dict[str, Any]:
+    """A JSON Schema (draft 2020-12) of the rubric file, for editors; one branch a check type, told by ``check``."""
+    models: list[type[BaseModel]] = [_File, *check_types.values()]
+    refs, schema = models_json_schema([(model, "validation") for model in models], title="Rubric")
+    definitions = schema["$defs"]
+    root = definitions[_definition(refs[_File, "validation"])]
+    branches = []
+    for name, model in check_types.items():
+        ref = refs[model, "validation"]
+        properties = definitions[_definition(ref)]["properties"]
+        properties["check"] = {"const": name, "description": "The check type."}
+        branches.append(ref)
+    root["properties"]["checks"]["items"] = {"oneOf": branches}
+    root = definitions.pop(_definition(refs[_File, "validation"]))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
+
+
+def _definition(ref: dict[str, Any]) -> str:
+    return str(ref["$ref"]).rsplit("/", 1)[-1]
