@@ -1,0 +1,1 @@
+"""What is handed in, and what is made of it."""
