@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 def _submittable(name: str) -> str:
-    """A relative path with forward slashes that stays in the folder, as every system reads it the same way."""
+    """A relative path or glob with forward slashes that stays in the folder, on every system."""
     if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in PurePosixPath(name).parts:
         raise ValueError(f"`{name}` leaves the exercise's folder; name files in it, like Dockerfile or app/main.py")
-    if re.search(r"[\\*?\[\]\x00-\x1f]", name) or PurePosixPath(name) == PurePosixPath():
-        raise ValueError(f"`{name}` is no plain file name; name each file, with / between folders")
+    if re.search(r"[\\\x00-\x1f]", name) or PurePosixPath(name) == PurePosixPath():
+        raise ValueError(f"`{name}` is no file name; name each file, with / between folders")
     return name
 
 
