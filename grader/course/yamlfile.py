@@ -127,6 +127,8 @@ def parse(content: bytes, file: Path) -> Document:
         document.data = _Builder(document).build(root, ())
     except RecursionError:
         _too_deep(file)
+    if not isinstance(document.data, dict):
+        document.refuse()
     return document
 
 
@@ -269,20 +271,22 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, path: DataPath) -> Any:
         text = node.value
-        if node.tag == _TAG + "str":
-            return text
         try:
-            value = _scalar_value(node.tag.removeprefix(_TAG), text)
-        except (ValueError, AttributeError, TypeError):
+            value = _scalar_value(node, text)
+        except ValueError:
             self.document.add(_start(node), "This tag does not fit here", "Leave out the word that starts with `!`.")
             return None
-        self.document.texts[path] = text
+        if not isinstance(value, str):
+            self.document.texts[path] = text
         return value
 
 
-def _scalar_value(kind: str, text: str) -> Any:
-    if kind in {"null", "merge"}:
-        return None if kind == "null" else text
+def _scalar_value(node: yaml.Node, text: str) -> Any:
+    kind = node.tag.removeprefix(_TAG) if isinstance(node, yaml.ScalarNode) else None
+    if kind in {"str", "merge"}:
+        return text
+    if kind == "null":
+        return None
     if kind == "bool" and text.lower() in {"true", "false"}:
         return text.lower() == "true"
     if kind == "int":
