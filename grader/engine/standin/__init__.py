@@ -1,0 +1,162 @@
+"""Stand-ins: images with a real base image's name and likeness, built from Debian's packages.
+
+They serve where no image registry is in reach. Each is one layer over its parent (``debian:bookworm-slim`` under
+``python:3.11-slim`` under ``python:3.11``), so that what two of them share is stored once. A stand-in is built under a
+name of our own and takes the real image's name last, when it is whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import platformdirs
+from docker import errors as docker_errors
+
+from grader.engine import install
+from grader.engine.standin import layer, machine, unpack
+from grader.engine.standin.recipe import RECIPES, Recipe, full_name, recipe_for
+from grader.errors import EngineError
+from grader.result import Progress, ProgressEvent
+
+if TYPE_CHECKING:
+    from grader.engine.connect import Engine
+
+__all__ = ["LABEL", "RECIPES", "full_name", "is_current", "make", "present", "recipe_for", "remove"]
+
+LABEL = "grader.stand-in"
+_LABEL_RECIPE = "grader.stand-in.recipe"
+_ARCHITECTURES = {"armhf": "arm", "i386": "386", "ppc64el": "ppc64le"}
+
+
+def make(engine: Engine, reference: str, progress: Progress, *, timeout: float = 1200.0) -> str:
+    """Build the stand-in of a reference, unless an equal one is there, and give it the real image's name.
+
+    ``timeout`` is in seconds, for everything including the wait for another process that is at it. Returns the
+    image's id. Raises EngineError.
+    """
+    recipe = recipe_for(reference)
+    if recipe is None:
+        raise EngineError(f"There is no stand-in for {reference}.", "Pull the real image.", where=reference)
+    _can_build_for(engine)
+    deadline = time.monotonic() + timeout
+    with _only_one(recipe, progress, deadline):
+        install.ensure_tools(["mmdebstrap"], progress)
+        name = _make(engine, recipe, machine.inspect(), progress, deadline)
+        _give_name(engine, recipe, name)
+        return str(engine.client.inspect_image(name)["Id"])
+
+
+def is_current(labels: dict[str, str], reference: str) -> bool:
+    """Whether an image with these labels was made by the recipe as it is today."""
+    recipe = recipe_for(reference)
+    return recipe is not None and labels.get(_LABEL_RECIPE) == recipe.version
+
+
+def present(engine: Engine) -> list[str]:
+    """The references that a stand-in holds the name of."""
+    return [reference for reference in RECIPES if _is_stand_in(engine, reference)]
+
+
+def remove(engine: Engine, reference: str, *, keep: str = "") -> bool:
+    """Take a reference's stand-ins off the engine, but for the one of the name ``keep``.
+
+    What a container still uses stays until that is gone. A real image of that name is left alone. Returns whether
+    anything was removed.
+    """
+    recipe = recipe_for(reference)
+    if recipe is None:
+        return False
+    # A learner's image inherits the label from its base: the name has to be one of ours as well.
+    images = engine.client.images(filters={"label": f"{LABEL}={recipe.reference}"})
+    names = [name for image in images for name in image.get("RepoTags") or [] if recipe.is_name(name) and name != keep]
+    if not keep and _is_stand_in(engine, reference):
+        names.append(full_name(reference))
+    for name in names:
+        with suppress(docker_errors.ImageNotFound, docker_errors.APIError):
+            engine.client.remove_image(name)
+    return bool(names)
+
+
+def _is_stand_in(engine: Engine, reference: str) -> bool:
+    recipe = recipe_for(reference)
+    try:
+        labels = engine.client.inspect_image(full_name(reference))["Config"].get("Labels") or {}
+    except docker_errors.ImageNotFound:
+        return False
+    return recipe is not None and labels.get(LABEL) == recipe.reference
+
+
+def _can_build_for(engine: Engine) -> None:
+    """Raise EngineError when this machine cannot make images for this engine."""
+    reason = install.supported()
+    if reason is not None:
+        raise EngineError("A stand-in for a base image cannot be built on this machine.", reason, where="stand-ins")
+    here = install.architecture()
+    if _ARCHITECTURES.get(here, here) != engine.platform.split("/")[1]:
+        raise EngineError(
+            f"A stand-in is of the architecture it is built on: {here} here, the engine's is {engine.platform}.",
+            "Use an engine of this machine's own architecture, or pull the real image.",
+            where=engine.endpoint,
+        )
+
+
+def _make(engine: Engine, recipe: Recipe, here: machine.Machine, progress: Progress, deadline: float) -> str:
+    """Build a recipe and what it stands on, as far as they are not there; returns the image's name of our own."""
+    name = recipe.name(here.fingerprint)
+    with suppress(docker_errors.ImageNotFound):
+        engine.client.inspect_image(name)
+        return name
+    labels = {LABEL: recipe.reference, _LABEL_RECIPE: recipe.version}
+    if recipe.parent is None:
+        started = time.monotonic()
+        progress(ProgressEvent("bases", f"{recipe.reference}: unpacking Debian packages", detail=True))
+        layer.load(engine, unpack.archive(recipe, here, progress, deadline), name, recipe, labels)
+    else:
+        parent = _make(engine, RECIPES[recipe.parent], here, progress, deadline)
+        started = time.monotonic()
+        progress(ProgressEvent("bases", f"{recipe.reference}: installing Debian packages", detail=True))
+        arguments = {"PARENT": parent, **dict(here.proxies)}
+        layer.build(engine, recipe, name, arguments=arguments, labels=labels, progress=progress, deadline=deadline)
+    took = time.monotonic() - started
+    progress(ProgressEvent("bases", f"{recipe.reference}: built from Debian packages (stand-in), {took:.0f} s"))
+    if _is_stand_in(engine, recipe.reference):
+        # An older one holds the real image's name: two of different age would share no layers.
+        _give_name(engine, recipe, name)
+    return name
+
+
+def _give_name(engine: Engine, recipe: Recipe, name: str) -> None:
+    """Give a whole stand-in the real image's name, and remove the older ones."""
+    repository, _, tag = full_name(recipe.reference).rpartition(":")
+    engine.client.tag(name, repository, tag)
+    remove(engine, recipe.reference, keep=name)
+
+
+@contextmanager
+def _only_one(recipe: Recipe, progress: Progress, deadline: float) -> Iterator[None]:
+    """Hold the machine's lock on building stand-ins: a second process waits, then finds them there."""
+    import fcntl  # noqa: PLC0415 - Windows has none, and imports this module
+
+    path = platformdirs.user_cache_path("grader") / "stand-ins.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        told = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise EngineError(
+                        f"Another grader has been building stand-ins for too long; {recipe.reference} was not built.",
+                        "Wait for it, or end it, and run the command again.",
+                        where=str(path),
+                    ) from None
+            if not told:
+                progress(ProgressEvent("bases", f"{recipe.reference}: waiting for another grader that builds it"))
+                told = True
+            time.sleep(0.2)
+        yield
