@@ -31,6 +31,7 @@ __all__ = [
     "DockerfileError",
     "Instruction",
     "Mount",
+    "NoStageError",
     "Stage",
     "mounts",
     "neutralise_syntax",
@@ -48,6 +49,10 @@ PREDEFINED = {
 } | {"TARGETSTAGE": "${TARGETSTAGE}"}
 LONGEST_EXPANSION = 64 * 1024
 STEPS = {"RUN", "COPY", "ADD", "WORKDIR"}
+
+
+class NoStageError(DockerfileError):
+    """There is no FROM. Such a text must never reach Engine 20.10: ARGs alone make its daemon panic and exit."""
 
 
 @dataclass(frozen=True)
@@ -200,14 +205,16 @@ class Dockerfile:
 
 def parse(data: bytes, *, heredocs: bool = True) -> Dockerfile:
     """Parse a Dockerfile. ``heredocs=False`` reads it as front ends before 1.4 do. Raises DockerfileError."""
-    lines = _decode(data).removeprefix(BOM).split("\n")
+    # A final line end ends the last line; it does not begin another.
+    lines = _decode(data).removeprefix(BOM).removesuffix("\n").split("\n")
     return _parse(lines, None, heredocs=heredocs)
 
 
 def other_readings(dockerfile: Dockerfile) -> Iterator[Dockerfile]:
     """The same text as other front ends may read it: without heredocs, without its `# escape=`.
 
-    A front end that stumbles over such a text builds nothing; then there is no such reading.
+    A front end that stumbles over such a text builds nothing; then there is no such reading. Only a text without a
+    stage raises NoStageError even so, because it brings Engine 20.10 down.
     """
     every = [each for stage in dockerfile.stages for each in stage.instructions]
     escapes = {dockerfile.escape, "\\"}
@@ -218,6 +225,8 @@ def other_readings(dockerfile: Dockerfile) -> Iterator[Dockerfile]:
     for escape, heredocs in sorted(ways - {(dockerfile.escape, True)}):
         try:
             yield _parse(dockerfile.lines, escape, heredocs=heredocs)
+        except NoStageError:
+            raise
         except DockerfileError:
             continue
 
@@ -284,7 +293,7 @@ def _parse(lines: list[str] | tuple[str, ...], escape: str | None, *, heredocs: 
     escape = escape or escape_of(found)
     global_args, stages = _stages(instructions(lines, escape, heredocs=heredocs), escape)
     dockerfile = Dockerfile(
-        lines=tuple(clean[:-1] if not clean[-1] else clean),
+        lines=tuple(clean),
         syntax=syntax.value if syntax else None,
         syntax_line=syntax.line if syntax else None,
         stages=stages,
@@ -321,7 +330,7 @@ def _stages(found: Iterator[Instruction], escape: str) -> tuple[tuple[Instructio
                 line=instruction.line,
             )
     if not stages:
-        raise DockerfileError(
+        raise NoStageError(
             "The Dockerfile has no FROM." if global_args else "The Dockerfile is empty: it has no FROM.",
             "Begin with the image to build upon, such as `FROM python:3.11-slim`.",
             line=last,

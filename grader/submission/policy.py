@@ -46,7 +46,8 @@ def is_official_syntax(value: str) -> bool:
 def check(dockerfile: Dockerfile, allowed: Sequence[str]) -> None:
     """Raise PolicyError for the first line that asks for what is not allowed; ``allowed`` are image references.
 
-    Front ends of different age read some texts differently, so every reading has to be allowed.
+    Front ends of different age read some texts differently, so every reading has to be allowed; one that has no FROM
+    raises DockerfileError.
     """
     for reading in (dockerfile, *other_readings(dockerfile)):
         first = min(_problems(reading, allowed), key=lambda problem: problem.line or 0, default=None)

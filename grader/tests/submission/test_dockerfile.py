@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from grader.submission.dockerfile import (
     DockerfileError,
+    NoStageError,
     mounts,
     neutralise_syntax,
     other_readings,
@@ -174,6 +175,11 @@ def test_refused_with_line_and_remedy(text: str | bytes, line: int, word: str) -
 )
 def test_what_buildkit_builds_is_accepted(rest: str) -> None:
     assert len(parse(f"FROM a\n{rest}\n".encode()).stages) == 1
+
+
+@pytest.mark.parametrize("text", ["", "# x", "ARG A", "ARG A=1\nARG B=FROM\n"])
+def test_no_stage_has_an_error_of_its_own(text: str) -> None:
+    assert isinstance(refused(text), NoStageError)
 
 
 def test_instruction_parts() -> None:

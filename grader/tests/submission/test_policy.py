@@ -6,7 +6,7 @@ import pytest
 
 from grader.errors import ExitCode
 from grader.result import Fault
-from grader.submission.dockerfile import parse
+from grader.submission.dockerfile import NoStageError, parse
 from grader.submission.policy import PolicyError, check, is_official_syntax, normalise
 
 ALLOWED = ["python:3.11", "python:3.11-slim", "me/tool"]
@@ -100,6 +100,12 @@ def test_refused(text: str, line: int, word: str) -> None:
     assert word in f"{error.what} {error.fix}"
     assert error.fix
     assert (error.fault, error.exit_code) == (Fault.LEARNER, ExitCode.NOT_PASSED)
+
+
+def test_a_text_that_would_bring_an_old_engine_down_is_refused() -> None:
+    # To Engine 20.10 `# check=` ends the directives, so that the backslash continues ARG and swallows FROM.
+    with pytest.raises(NoStageError):
+        check(parse(b"# check=skip=all\n# escape=`\nARG X=1\\\nFROM scratch\n"), ALLOWED)
 
 
 def test_a_pinned_image_is_allowed_when_exactly_it_is_listed() -> None:
