@@ -8,7 +8,6 @@ name of our own and takes the real image's name last, when it is whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,8 @@ from grader.errors import EngineError
 from grader.result import Progress, ProgressEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from grader.engine.connect import Engine
 
 __all__ = ["LABEL", "RECIPES", "full_name", "is_current", "make", "present", "recipe_for", "remove"]
@@ -119,7 +120,7 @@ def _make(engine: Engine, recipe: Recipe, here: machine.Machine, progress: Progr
         started = time.monotonic()
         progress(ProgressEvent("bases", f"{recipe.reference}: installing Debian packages", detail=True))
         arguments = {"PARENT": parent, **dict(here.proxies)}
-        layer.build(engine, recipe, name, arguments=arguments, labels=labels, progress=progress, deadline=deadline)
+        layer.build(engine, layer.Build(recipe, name, labels, arguments, deadline), progress)
     took = time.monotonic() - started
     progress(ProgressEvent("bases", f"{recipe.reference}: built from Debian packages (stand-in), {took:.0f} s"))
     if _is_stand_in(engine, recipe.reference):

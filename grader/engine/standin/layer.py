@@ -6,7 +6,7 @@ import base64
 import json
 import time
 from collections import deque
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -18,6 +18,7 @@ from grader.result import Progress, ProgressEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from grader.engine.connect import Engine
 
@@ -38,48 +39,49 @@ def load(engine: Engine, archive: Path, name: str, recipe: Recipe, labels: Mappi
         raise failed(recipe.reference, engine.endpoint, tuple(answer.splitlines()[-5:]), late=False)
 
 
-def build(
-    engine: Engine,
-    recipe: Recipe,
-    name: str,
-    *,
-    arguments: Mapping[str, str],
-    labels: Mapping[str, str],
-    progress: Progress,
-    deadline: float,
-) -> None:
-    """Build a recipe's Dockerfile. Raises EngineError with the build's last lines.
+@dataclass(frozen=True)
+class Build:
+    """One layer to be built: under which name and labels, with which build arguments.
 
-    Its steps have this machine's own network, since the mirror or the proxy may be reached from nowhere else.
     ``deadline`` is in ``time.monotonic()``'s seconds.
     """
-    parameters = {
-        "version": "2",
-        "t": name,
-        "networkmode": "host",
-        "nocache": "1",
-        "labels": json.dumps(dict(labels)),
-        "buildargs": json.dumps(dict(arguments)),
-    }
+
+    recipe: Recipe
+    name: str
+    labels: Mapping[str, str]
+    arguments: Mapping[str, str]
+    deadline: float
+
+
+def build(engine: Engine, asked: Build, progress: Progress) -> None:
+    """Build a recipe's Dockerfile. Raises EngineError with the build's last lines."""
     log: deque[str] = deque(maxlen=20)
+    reference = asked.recipe.reference
     try:
-        error = _follow(engine, recipe, parameters, log, progress, deadline)
+        error = _follow(engine, asked, log, progress)
     except _ENGINE_FAULTS as fault:
-        raise failed(recipe.reference, engine.endpoint, (*log, str(fault)), late=False) from fault
-    if error or time.monotonic() > deadline:
+        raise failed(reference, engine.endpoint, (*log, str(fault)), late=False) from fault
+    if error or time.monotonic() > asked.deadline:
         # The engine repeats the whole command before it says how it ended.
-        raise failed(recipe.reference, engine.endpoint, (*log, error[-200:]), late=not error)
+        raise failed(reference, engine.endpoint, (*log, error[-200:]), late=not error)
 
 
-def _follow(
-    engine: Engine, recipe: Recipe, parameters: dict[str, str], log: deque[str], progress: Progress, deadline: float
-) -> str:
+def _follow(engine: Engine, asked: Build, log: deque[str], progress: Progress) -> str:
     """Send the build and follow it to its end or the deadline; closing the connection ends it. Returns its error."""
     client: Any = engine.client
+    parameters = {
+        "version": "2",
+        "t": asked.name,
+        # This machine's own network: the mirror or the proxy may be reached from nowhere else.
+        "networkmode": "host",
+        "nocache": "1",
+        "labels": json.dumps(dict(asked.labels)),
+        "buildargs": json.dumps(dict(asked.arguments)),
+    }
     response = client.post(
         client._url("/build"),  # noqa: SLF001 - docker-py offers no BuildKit build
         params=parameters,
-        data=tar({"Dockerfile": read(recipe.files[0]).decode()}),
+        data=tar({"Dockerfile": read(asked.recipe.files[0]).decode()}),
         headers={"Content-Type": "application/x-tar"},
         stream=True,
         timeout=(10, _SILENCE),
@@ -91,8 +93,8 @@ def _follow(
                 return str(event["error"])
             for line in _log_lines(event):
                 log.append(line)
-                progress(ProgressEvent("bases", f"{recipe.reference}: {line}", detail=True))
-            if time.monotonic() > deadline:
+                progress(ProgressEvent("bases", f"{asked.recipe.reference}: {line}", detail=True))
+            if time.monotonic() > asked.deadline:
                 break
     return ""
 

@@ -112,7 +112,11 @@ def _debian_targets() -> tuple[str, ...]:
     for line in _output("apt-get", "indextargets", *query).splitlines():
         uri, codename, component = line.split(" ", 2)
         kind = codename.partition("-")[2]
-        if component != "main" or not uri.startswith(("http://", "https://")) or kind not in {"", "updates", "security"}:
+        if (
+            component != "main"
+            or not uri.startswith(("http://", "https://"))
+            or kind not in {"", "updates", "security"}
+        ):
             continue
         found.setdefault(f"deb {uri.rstrip('/')} {SUITE}{kind and '-'}{kind} main")
     # The archive itself first: it is what mmdebstrap takes the suite's name from.
@@ -120,7 +124,7 @@ def _debian_targets() -> tuple[str, ...]:
 
 
 def _apt_options() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """apt's network options: those that hold in an image too, and those of this machine alone."""
+    """Network options of apt: those that hold in an image too, and those of this machine alone."""
     anywhere, here = [], []
     for line in _output("apt-config", "dump").splitlines():
         option = _APT_OPTION.match(line)
@@ -160,7 +164,7 @@ def _pems(path: Path) -> set[str]:
 
 
 def _pip_configuration() -> dict[str, str]:
-    """pip's settings, later places overruling earlier ones, environment last."""
+    """Settings of pip, later places overruling earlier ones, environment last."""
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     places = [
         Path("/etc/xdg/pip/pip.conf"),

@@ -78,14 +78,16 @@ def failed(reference: str, where: str, log: tuple[str, ...], *, late: bool) -> E
 
 
 def _command(recipe: Recipe, here: Machine, work: Path, target: Path) -> list[str]:
-    """mmdebstrap's command line; writes the files that its hooks read to ``work``."""
+    """The command line; writes the files that its hooks read to ``work``."""
     command = ["mmdebstrap", "--format=tar", *recipe.options]
     command += [f"--aptopt={option}" for option in (*here.apt_options, *here.host_apt_options)]
     files = here.files()
     if recipe.files:
         script = work / recipe.files[0]
         script.write_bytes(read(recipe.files[0]))
-        command += _hook("extract", {name: text for name, text in files.items() if name.startswith(_CERTIFICATES)}, work)
+        command += _hook(
+            "extract", {name: text for name, text in files.items() if name.startswith(_CERTIFICATES)}, work
+        )
         command.append(f'--extract-hook=sh {shlex.quote(str(script))} "$1"')
     else:
         command.append(f"--hook-dir={_MERGED_USR}")
@@ -95,7 +97,7 @@ def _command(recipe: Recipe, here: Machine, work: Path, target: Path) -> list[st
 
 
 def _hook(stage: str, files: dict[str, str], work: Path) -> list[str]:
-    """mmdebstrap's arguments that put files into the tree at a stage."""
+    """The arguments that put files into the tree at a stage."""
     if not files:
         return []
     path = work / f"{stage}.tar"

@@ -1,0 +1,93 @@
+"""The private engine's bridge: made by us, since a dockerd left to itself takes over the one of another."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from grader.engine.install import find
+from grader.errors import EngineError
+
+# Private subnets that neither Docker nor a home router hands out first; the first that is free is taken.
+SUBNETS = ("10.213.0.0/20", "172.30.208.0/20", "192.168.208.0/20", "10.87.208.0/20", "100.101.208.0/20")
+_USUAL_MTU = 1500
+
+
+def ensure(name: str, subnets: tuple[str, ...] = SUBNETS) -> None:
+    """Make the bridge, give it an address and set it up, as far as that is not so. Raises EngineError."""
+    if not Path("/sys/class/net", name).exists():
+        _ip("link", "add", name, "type", "bridge")
+    if not _addresses(name):
+        network = _first_free(subnets)
+        _ip("address", "add", f"{network[1]}/{network.prefixlen}", "dev", name)
+    _ip("link", "set", name, "up")
+
+
+def remove(name: str) -> None:
+    """Remove the bridge, if it is there."""
+    if Path("/sys/class/net", name).exists():
+        _ip("link", "delete", name)
+
+
+def mtu() -> int:
+    """The largest packet that leaves this machine whole, in bytes: containers must not send larger ones."""
+    devices = {route.get("dev", "") for route in _routes() if route.get("dst") == "default"}
+    sizes = [_USUAL_MTU]
+    for device in devices:
+        path = Path("/sys/class/net", device, "mtu")
+        if device and path.exists():
+            sizes.append(int(path.read_text(encoding="ascii")))
+    return min(sizes)
+
+
+def _first_free(subnets: tuple[str, ...]) -> ipaddress.IPv4Network:
+    """The first subnet that no route of this machine leads into."""
+    taken = [
+        ipaddress.IPv4Network(route["dst"], strict=False) for route in _routes() if route.get("dst", "")[:1].isdigit()
+    ]
+    for subnet in subnets:
+        network = ipaddress.IPv4Network(subnet)
+        if not any(network.overlaps(other) for other in taken):
+            return network
+    raise EngineError(
+        "Every subnet that the grader's own engine could use is taken on this machine.",
+        f"Free one of {', '.join(subnets)}, or start an engine yourself and set DOCKER_HOST.",
+        where="ip route",
+    )
+
+
+def _addresses(name: str) -> list[Any]:
+    interfaces = _json("-4", "address", "show", "dev", name)
+    return [address for interface in interfaces for address in interface.get("addr_info", [])]
+
+
+def _routes() -> list[Any]:
+    return _json("-4", "route", "show", "table", "all")
+
+
+def _json(*arguments: str) -> list[Any]:
+    found = json.loads(_ip("-json", *arguments) or "[]")
+    return found if isinstance(found, list) else []
+
+
+def _ip(*arguments: str) -> str:
+    """Run iproute2; raises EngineError with what it said."""
+    program = find("ip")
+    if program is None:
+        raise EngineError(
+            "The grader's own engine needs iproute2 for its bridge.",
+            "Run `grader engine install`, or install the package iproute2.",
+            where="ip",
+        )
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EngineError(
+            f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()}",
+            "The grader's own engine needs the right to set up a network bridge: "
+            "run as root outside of an unprivileged container, or set DOCKER_HOST to an engine that runs.",
+            where="ip",
+        )
+    return done.stdout
