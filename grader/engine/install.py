@@ -42,7 +42,7 @@ def supported() -> str | None:
     family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     if not sys.platform.startswith("linux") or not family & {"debian", "ubuntu"} or not shutil.which("apt-get"):
         name = release.get("PRETTY_NAME") or sys.platform
-        return f"Only Debian and Ubuntu are set up automatically; on {name} install Docker Engine or Podman from its packages."
+        return f"Only Debian and Ubuntu are set up by us; on {name} install Docker Engine or Podman from its packages."
     if os.geteuid() != 0:
         return (
             "Installing packages takes root: run the command with sudo, or ask the machine's administrator for Docker."

@@ -47,7 +47,7 @@ def make(engine: Engine, reference: str, progress: Progress, *, timeout: float =
         install.ensure_tools(["mmdebstrap"], progress)
         name = _make(engine, recipe, machine.inspect(), progress, deadline)
         _give_name(engine, recipe, name)
-        return str(engine.client.inspect_image(name)["Id"])
+        return str((layer.inspect(engine, name) or {})["Id"])
 
 
 def is_current(labels: dict[str, str], reference: str) -> bool:
@@ -83,10 +83,8 @@ def remove(engine: Engine, reference: str, *, keep: str = "") -> bool:
 
 def _is_stand_in(engine: Engine, reference: str) -> bool:
     recipe = recipe_for(reference)
-    try:
-        labels = engine.client.inspect_image(full_name(reference))["Config"].get("Labels") or {}
-    except docker_errors.ImageNotFound:
-        return False
+    found = layer.inspect(engine, full_name(reference)) or {}
+    labels = found.get("Config", {}).get("Labels") or {}
     return recipe is not None and labels.get(LABEL) == recipe.reference
 
 
@@ -107,8 +105,7 @@ def _can_build_for(engine: Engine) -> None:
 def _make(engine: Engine, recipe: Recipe, here: machine.Machine, progress: Progress, deadline: float) -> str:
     """Build a recipe and what it stands on, as far as they are not there; returns the image's name of our own."""
     name = recipe.name(here.fingerprint)
-    with suppress(docker_errors.ImageNotFound):
-        engine.client.inspect_image(name)
+    if layer.inspect(engine, name):
         return name
     labels = {LABEL: recipe.reference, _LABEL_RECIPE: recipe.version}
     if recipe.parent is None:
