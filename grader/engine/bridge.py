@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from grader.engine.install import find
@@ -18,7 +17,7 @@ _USUAL_MTU = 1500
 
 def ensure(name: str, subnets: tuple[str, ...] = SUBNETS) -> None:
     """Make the bridge, give it an address and set it up, as far as that is not so. Raises EngineError."""
-    if not Path("/sys/class/net", name).exists():
+    if name not in _devices():
         _ip("link", "add", name, "type", "bridge")
     if not _addresses(name):
         network = _first_free(subnets)
@@ -28,19 +27,14 @@ def ensure(name: str, subnets: tuple[str, ...] = SUBNETS) -> None:
 
 def remove(name: str) -> None:
     """Remove the bridge, if it is there."""
-    if Path("/sys/class/net", name).exists():
+    if find("ip") and name in _devices():
         _ip("link", "delete", name)
 
 
 def mtu() -> int:
     """The largest packet that leaves this machine whole, in bytes: containers must not send larger ones."""
-    devices = {route.get("dev", "") for route in _routes() if route.get("dst") == "default"}
-    sizes = [_USUAL_MTU]
-    for device in devices:
-        path = Path("/sys/class/net", device, "mtu")
-        if device and path.exists():
-            sizes.append(int(path.read_text(encoding="ascii")))
-    return min(sizes)
+    ways_out = {route.get("dev", "") for route in _routes() if route.get("dst") == "default"}
+    return min([_USUAL_MTU, *(size for device, size in _devices().items() if device in ways_out)])
 
 
 def _first_free(subnets: tuple[str, ...]) -> ipaddress.IPv4Network:
@@ -57,6 +51,11 @@ def _first_free(subnets: tuple[str, ...]) -> ipaddress.IPv4Network:
         f"Free one of {', '.join(subnets)}, or start an engine yourself and set DOCKER_HOST.",
         where="ip route",
     )
+
+
+def _devices() -> dict[str, int]:
+    """The network devices and their MTU. Not from /sys, which may show another network namespace's."""
+    return {str(device["ifname"]): int(device.get("mtu", _USUAL_MTU)) for device in _json("link", "show")}
 
 
 def _addresses(name: str) -> list[Any]:

@@ -9,23 +9,35 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 from docker import errors as docker_errors
 
 from grader.engine import install
 from grader.engine.standin import layer, machine, unpack
+from grader.engine.standin.layer import inspect
 from grader.engine.standin.recipe import RECIPES, Recipe, full_name, recipe_for
 from grader.errors import EngineError
 from grader.result import Progress, ProgressEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from grader.engine.connect import Engine
 
-__all__ = ["LABEL", "RECIPES", "full_name", "is_current", "make", "present", "recipe_for", "remove"]
+__all__ = [
+    "LABEL",
+    "RECIPES",
+    "full_name",
+    "inspect",
+    "is_current",
+    "is_stand_in",
+    "make",
+    "present",
+    "recipe_for",
+    "remove",
+]
 
 LABEL = "grader.stand-in"
 _LABEL_RECIPE = "grader.stand-in.recipe"
@@ -47,18 +59,27 @@ def make(engine: Engine, reference: str, progress: Progress, *, timeout: float =
         install.ensure_tools(["mmdebstrap"], progress)
         name = _make(engine, recipe, machine.inspect(), progress, deadline)
         _give_name(engine, recipe, name)
-        return str((layer.inspect(engine, name) or {})["Id"])
+        return str((inspect(engine, name) or {})["Id"])
 
 
-def is_current(labels: dict[str, str], reference: str) -> bool:
-    """Whether an image with these labels was made by the recipe as it is today."""
+def is_stand_in(image: Mapping[str, Any], reference: str) -> bool:
+    """Whether what the engine says of an image (``inspect``) is a stand-in for this reference.
+
+    An image that a learner built on a stand-in inherits the label, and has another name.
+    """
     recipe = recipe_for(reference)
-    return recipe is not None and labels.get(_LABEL_RECIPE) == recipe.version
+    return recipe is not None and _labels(image).get(LABEL) == recipe.reference
+
+
+def is_current(image: Mapping[str, Any], reference: str) -> bool:
+    """Whether a stand-in was made by the recipe as it is today."""
+    recipe = recipe_for(reference)
+    return recipe is not None and _labels(image).get(_LABEL_RECIPE) == recipe.version
 
 
 def present(engine: Engine) -> list[str]:
     """The references that a stand-in holds the name of."""
-    return [reference for reference in RECIPES if _is_stand_in(engine, reference)]
+    return [reference for reference in RECIPES if _has_the_name(engine, reference)]
 
 
 def remove(engine: Engine, reference: str, *, keep: str = "") -> bool:
@@ -73,7 +94,7 @@ def remove(engine: Engine, reference: str, *, keep: str = "") -> bool:
     # A learner's image inherits the label from its base: the name has to be one of ours as well.
     images = engine.client.images(filters={"label": f"{LABEL}={recipe.reference}"})
     names = [name for image in images for name in image.get("RepoTags") or [] if recipe.is_name(name) and name != keep]
-    if not keep and _is_stand_in(engine, reference):
+    if not keep and _has_the_name(engine, reference):
         names.append(full_name(reference))
     for name in names:
         with suppress(docker_errors.ImageNotFound, docker_errors.APIError):
@@ -81,11 +102,13 @@ def remove(engine: Engine, reference: str, *, keep: str = "") -> bool:
     return bool(names)
 
 
-def _is_stand_in(engine: Engine, reference: str) -> bool:
-    recipe = recipe_for(reference)
-    found = layer.inspect(engine, full_name(reference)) or {}
-    labels = found.get("Config", {}).get("Labels") or {}
-    return recipe is not None and labels.get(LABEL) == recipe.reference
+def _has_the_name(engine: Engine, reference: str) -> bool:
+    image = inspect(engine, full_name(reference))
+    return image is not None and is_stand_in(image, reference)
+
+
+def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
+    return (image.get("Config") or {}).get("Labels") or {}
 
 
 def _can_build_for(engine: Engine) -> None:
@@ -105,7 +128,7 @@ def _can_build_for(engine: Engine) -> None:
 def _make(engine: Engine, recipe: Recipe, here: machine.Machine, progress: Progress, deadline: float) -> str:
     """Build a recipe and what it stands on, as far as they are not there; returns the image's name of our own."""
     name = recipe.name(here.fingerprint)
-    if layer.inspect(engine, name):
+    if inspect(engine, name):
         return name
     labels = {LABEL: recipe.reference, _LABEL_RECIPE: recipe.version}
     if recipe.parent is None:
@@ -120,7 +143,7 @@ def _make(engine: Engine, recipe: Recipe, here: machine.Machine, progress: Progr
         layer.build(engine, layer.Build(recipe, name, labels, arguments, deadline), progress)
     took = time.monotonic() - started
     progress(ProgressEvent("bases", f"{recipe.reference}: built from Debian packages (stand-in), {took:.0f} s"))
-    if _is_stand_in(engine, recipe.reference):
+    if _has_the_name(engine, recipe.reference):
         # An older one holds the real image's name: two of different age would share no layers.
         _give_name(engine, recipe, name)
     return name
