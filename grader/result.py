@@ -146,7 +146,7 @@ class GradeResult:
 
     @property
     def fault(self) -> Fault | None:
-        """Who has to act when this is not a pass; an infrastructure fault outranks an author's, an author's a learner's."""
+        """Who has to act when this is not a pass: infrastructure before author before learner."""
         if self.status is Status.PASSED:
             return None
         faults = {check.fault for check in self.checks} | ({self.problem.fault} if self.problem else set())

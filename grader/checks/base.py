@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,10 +38,12 @@ def failed(*, expected: str, got: str, line: int | None = None, **evidence: Any)
 class Check(BaseModel):
     """The fields that every check type shares."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: What the check has to look at; the grader makes these ready side by side, before the first check asks.
+    #: What the check looks at (`image`, `app`): the grader makes these ready side by side, before the first check asks.
     needs: ClassVar[frozenset[str]] = frozenset()
+    #: A check of this type as YAML, for `grader checks`.
+    example: ClassVar[str] = ""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Names the check in results; unique in its rubric.")
     check: str = Field(description="The check type.")
@@ -52,5 +54,17 @@ class Check(BaseModel):
     hints: tuple[str, ...] = Field(default=(), description="What to try, from a nudge to the way itself.")
 
     def run(self, subject: Subject) -> Outcome:
-        """Judges ``subject``; an exception other than a learner's fault becomes an ``error``, never ``failed``."""
+        """Judges ``subject``.
+
+        A ``SubmissionError`` out of the subject is the learner's; any other exception becomes an ``error``.
+        """
         raise NotImplementedError
+
+    def expectation(self) -> str:
+        """What is expected, in words, for when the check could not be run."""
+        return self.title or self.id
+
+    @classmethod
+    def type_name(cls) -> str:
+        """The check type's name in YAML."""
+        return str(get_args(cls.model_fields["check"].annotation)[0])

@@ -1,0 +1,45 @@
+"""Does it build at all?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.units import Duration, human_time
+
+if TYPE_CHECKING:
+    from grader.checks.subject import Subject
+
+
+class Build(Check):
+    """The image builds, within a time if one is given."""
+
+    example: ClassVar[str] = """\
+- id: builds
+  check: build
+  within: 90s
+  points: 10
+  required: true
+"""
+
+    check: Literal["build"]
+    within: Duration | None = Field(default=None, description="The longest that the build may take.")
+
+    def run(self, subject: Subject) -> Outcome:
+        """Fails with what the learner's files did wrong."""
+        build = subject.build
+        cached = sum(1 for step in build.steps if step.cached)
+        evidence = {"steps": len(build.steps), "cached": cached, "duration": round(build.duration, 3)}
+        got = f"built in {human_time(build.duration)}"
+        if self.within is None or build.duration <= self.within:
+            return passed(expected=self.expectation(), got=got, **evidence)
+        slowest = max(build.steps, key=lambda step: step.duration or 0.0, default=None)
+        if slowest is not None:
+            got += f"; {human_time(slowest.duration or 0.0)} of it in “{slowest.instruction[:80]}”"
+        return failed(expected=self.expectation(), got=got, line=slowest.line if slowest else None, **evidence)
+
+    def expectation(self) -> str:
+        """What is expected, in words."""
+        return "the image builds" + (f" within {human_time(self.within)}" if self.within else "")

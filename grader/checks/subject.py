@@ -1,0 +1,50 @@
+"""What a check may look at. Each part is made once and shared by all checks; a check never sees the engine's client."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from grader.engine.build import Build
+    from grader.engine.image import Image
+    from grader.engine.sandbox import App
+    from grader.submission.dockerfile import Dockerfile
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A submission under judgement.
+
+    Whatever could not be made raises the same exception each time it is asked for: a ``SubmissionError`` when the
+    learner's files are why, an ``EngineError`` when the engine is.
+
+    ``fresh`` is a random value of this run, which no image can have been built to know.
+    """
+
+    fresh: str
+    _dockerfile: Future[Dockerfile] = field(default_factory=Future)
+    _build: Future[Build] = field(default_factory=Future)
+    _image: Future[Image] = field(default_factory=Future)
+    _app: Future[App] = field(default_factory=Future)
+
+    @property
+    def dockerfile(self) -> Dockerfile:
+        """The parsed Dockerfile."""
+        return self._dockerfile.result()
+
+    @property
+    def build(self) -> Build:
+        """The finished build: its steps and how long it took."""
+        return self._build.result()
+
+    @property
+    def image(self) -> Image:
+        """The built image: layers, files, sizes, configuration."""
+        return self._image.result()
+
+    @property
+    def app(self) -> App:
+        """The running app, ready to be asked."""
+        return self._app.result()

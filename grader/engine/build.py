@@ -1,0 +1,252 @@
+"""A build context -> an image, through BuildKit and the Engine API, without a CLI and without buildx.
+
+`POST /build?version=2` (Engine API, ImageBuild) takes the tar and answers with JSON lines: BuildKit's trace, the image's
+id, or an error. Podman takes the same call and answers with its own builder's text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import requests
+from docker.errors import APIError
+
+from grader.engine import blame
+from grader.engine.podman import ClassicLog
+from grader.engine.trace import Step, Trace, Vertex, as_step
+from grader.errors import EngineError, GraderError, SubmissionError
+from grader.result import Progress, ProgressEvent, silent
+
+if TYPE_CHECKING:
+    from grader.engine.connect import Engine
+    from grader.submission.context import Context
+    from grader.submission.dockerfile import Dockerfile
+
+#: Seconds an engine has to end a build that was cancelled, before the connection is cut.
+CANCEL_GRACE = 10.0
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished build. ``image_id`` is None exactly when ``failure`` says what the learner's files did wrong."""
+
+    image_id: str | None
+    steps: tuple[Step, ...]
+    duration: float
+    failure: SubmissionError | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a build is asked for. ``timeout`` is in seconds; ``labels`` mark the image as ours."""
+
+    timeout: float = 300.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+    args: Mapping[str, str] = field(default_factory=dict)
+
+
+def build(
+    engine: Engine, context: Context, dockerfile: Dockerfile, options: Options, *, progress: Progress = silent
+) -> Build:
+    """Builds ``context``; the caller has already parsed the Dockerfile and held it against the policy.
+
+    Never skip that: a Dockerfile without FROM ends Engine 20.10 with a panic.
+
+    Raises ``EngineError`` when the engine, the network, a registry or the disk failed. What the learner's files did
+    wrong comes back as ``Build.failure``, with the Dockerfile line and the end of the step's log.
+    """
+    started = time.monotonic()
+    log = _Log(dockerfile, progress) if engine.name == "docker" else ClassicLog(dockerfile, progress)
+    build_id = uuid.uuid4().hex
+    try:
+        with _deadline(engine, build_id, options.timeout) as clock:
+            image_id, error = _run(engine, context, build_id, options, log, clock)
+    except (requests.RequestException, OSError, APIError) as fault:
+        raise EngineError(
+            f"The engine went away during the build: {fault}",
+            "See that it runs (`grader doctor`), then grade again; nothing is counted against the submission.",
+            where=engine.endpoint,
+        ) from fault
+    duration = time.monotonic() - started
+    steps = log.steps()
+    failure = _failure(error, log, options, clock) if error or clock.expired else None
+    if isinstance(failure, EngineError):
+        raise failure
+    if failure is None and image_id is None:
+        raise EngineError("The engine ended the build without an image and without an error", "Grade again.")
+    return Build(image_id, steps, duration, failure if isinstance(failure, SubmissionError) else None)
+
+
+class _Log:
+    """What BuildKit says while it builds."""
+
+    def __init__(self, dockerfile: Dockerfile, progress: Progress) -> None:
+        self._dockerfile = dockerfile
+        self._trace = Trace()
+        self._progress = progress
+        self._told: set[str] = set()
+
+    def feed(self, message: Mapping[str, Any]) -> None:
+        """Takes in one JSON line of the engine's answer."""
+        if message.get("id") == "moby.buildkit.trace" and isinstance(message.get("aux"), str):
+            for vertex in self._trace.feed(message["aux"]):
+                self._tell(vertex)
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps so far."""
+        return self._trace.steps(self._dockerfile)
+
+    def culprit(self, _error: str) -> Step | None:
+        """The step that failed, else the one that was running longest when everything stopped."""
+        vertices = [vertex for vertex in self._trace.vertices.values() if vertex.name]
+        broken = [vertex for vertex in vertices if vertex.error and "context canceled" not in vertex.error]
+        running = sorted((v for v in vertices if v.running), key=lambda v: v.started or 0)
+        cancelled = [vertex for vertex in vertices if vertex.error]
+        found = next(iter([*broken, *running, *cancelled]), None)
+        return as_step(found, self._dockerfile) if found else None
+
+    def _tell(self, vertex: Vertex) -> None:
+        if not vertex.name or vertex.name.startswith("[internal]"):
+            return
+        if vertex.completed and vertex.name not in self._told and not vertex.error:
+            self._told.add(vertex.name)
+            step = as_step(vertex, self._dockerfile)
+            how = "cached" if step.cached else f"{step.duration or 0:.1f} s"
+            self._progress(ProgressEvent("build", f"{vertex.name} ({how})"))
+        elif vertex.running:
+            last = vertex.log.decode(errors="replace").rstrip().rpartition("\n")[2] or vertex.progress
+            self._progress(ProgressEvent("build", f"{vertex.name}  {last}".rstrip(), detail=True))
+
+
+class _Clock:
+    """Whether the time is up, and whether the engine did as told then."""
+
+    def __init__(self) -> None:
+        self.expired = False
+        self.cut = False
+        self.response: requests.Response | None = None
+
+
+@contextmanager
+def _deadline(engine: Engine, build_id: str, seconds: float) -> Iterator[_Clock]:
+    """Cancels the build when the time is up or the caller is interrupted; cuts the line when the engine ignores it."""
+    clock = _Clock()
+    done = threading.Event()
+
+    def watch() -> None:
+        if done.wait(seconds):
+            return
+        clock.expired = True
+        _cancel(engine, build_id)
+        if not done.wait(CANCEL_GRACE):
+            clock.cut = True
+            _cut(clock.response)
+
+    watcher = threading.Thread(target=watch, name="build-deadline", daemon=True)
+    watcher.start()
+    try:
+        yield clock
+    except BaseException:
+        _cancel(engine, build_id)
+        _cut(clock.response)
+        raise
+    finally:
+        done.set()
+
+
+def _cancel(engine: Engine, build_id: str) -> None:
+    """Asks the engine to end the build; a connection of its own, because the client's may be busy with the answer."""
+    client = engine.client
+    with suppress(requests.RequestException, OSError):
+        client.post(client._url("/build/cancel"), params={"id": build_id}, timeout=CANCEL_GRACE)  # noqa: SLF001
+
+
+def _cut(response: requests.Response | None) -> None:
+    """Closes the connection of a running build; builders without a cancel call (Podman) stop at that."""
+    connection = getattr(getattr(response, "raw", None), "_connection", None)
+    sock = getattr(connection, "sock", None)
+    if sock is not None:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def _run(
+    engine: Engine, context: Context, build_id: str, options: Options, log: _Log | ClassicLog, clock: _Clock
+) -> tuple[str | None, str]:
+    """Image id and error text, either of which may be missing."""
+    client = engine.client
+    response = client.post(
+        client._url("/build"),  # noqa: SLF001  # the SDK has no parameter for BuildKit (docker-py issue 2230)
+        data=context.tar,
+        params=_parameters(context, build_id, options),
+        headers={"Content-Type": "application/x-tar"},
+        stream=True,
+        timeout=(10, None),
+    )
+    clock.response = response
+    image_id, error = None, ""
+    with response:
+        if response.status_code != requests.codes.ok:
+            return None, _refusal(response)
+        try:
+            for line in response.iter_lines(chunk_size=None):
+                if not line:
+                    continue
+                message = json.loads(line)
+                log.feed(message)
+                error = message.get("error") or error
+                image_id = _image_id(message) or image_id
+        except (requests.RequestException, OSError, ValueError):
+            if not clock.expired:
+                raise
+    return image_id, error
+
+
+def _parameters(context: Context, build_id: str, options: Options) -> dict[str, str]:
+    parameters = {
+        "version": "2",
+        "buildid": build_id,
+        "dockerfile": context.dockerfile,
+        "labels": json.dumps(dict(options.labels)),
+        "rm": "1",
+        "forcerm": "1",
+    }
+    if options.target:
+        parameters["target"] = options.target
+    if options.args:
+        parameters["buildargs"] = json.dumps(dict(options.args))
+    return parameters
+
+
+def _refusal(response: requests.Response) -> str:
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {response.status_code}: {response.text[:500]}"
+
+
+def _image_id(message: Mapping[str, Any]) -> str | None:
+    """The id that the engine gives the image; BuildKit's own message first, and Podman's `aux` is the same."""
+    aux = message.get("aux")
+    if isinstance(aux, Mapping) and message.get("id", "moby.image.id") == "moby.image.id":
+        found = aux.get("ID")
+        return str(found) if found else None
+    podman = re.fullmatch(r"[0-9a-f]{64}\n?", message.get("stream", ""))
+    return f"sha256:{podman[0].strip()}" if podman else None
+
+
+def _failure(error: str, log: _Log | ClassicLog, options: Options, clock: _Clock) -> GraderError:
+    step = log.culprit(error)
+    if clock.expired:
+        return blame.timeout(step, options.timeout, engine_hung=clock.cut)
+    return blame.failure(error, step)
