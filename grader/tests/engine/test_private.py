@@ -1,0 +1,204 @@
+"""The private engine: a real dockerd, started and stopped in a place of its own, beside whatever else runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import docker
+import pytest
+
+from grader.engine import bridge, private
+from grader.errors import EngineError
+from grader.result import ProgressEvent, silent
+from grader.tests.engine.registry import layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from grader.engine.connect import Engine
+
+needs_dockerd = pytest.mark.skipif(not private.available(), reason="takes Linux, root and dockerd")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[private.Home]:
+    found = private.Home(run=tmp_path / "run", data=tmp_path / "data", bridge=f"gt{os.getpid() % 10**8}")
+    yield found
+    private.stop(found)
+
+
+def devices() -> dict[str, int]:
+    return bridge._devices()
+
+
+def client(home: private.Home) -> docker.APIClient:
+    return docker.APIClient(base_url=private.endpoint(home), version="1.41")
+
+
+@needs_dockerd
+def test_it_starts_answers_and_stops(home: private.Home) -> None:
+    events: list[ProgressEvent] = []
+    assert not private.running(home)
+    assert private.start(events.append, home) == f"unix://{home.run}/docker.sock"
+    assert private.running(home)
+    assert home.bridge in devices()
+    assert any(event.phase == "engine" and not event.detail for event in events)
+    status = private.status(home)
+    assert status.running
+    assert status.pid == int(home.pid_file.read_text())
+    assert home.socket.stat().st_mode & 0o007 == 0
+    assert private.stop(home)
+    assert not private.running(home)
+    assert private.status(home).pid is None
+    assert home.bridge not in devices()
+    assert private._processes(home) == []
+    assert not private.stop(home)
+
+
+@needs_dockerd
+def test_what_it_holds_outlives_it(home: private.Home) -> None:
+    private.start(silent, home)
+    api = client(home)
+    api.import_image_from_data(layer(), "localhost/kept", "1", [])
+    api.close()
+    private.stop(home)
+    private.start(silent, home)
+    api = client(home)
+    assert [image["RepoTags"] for image in api.images()] == [["localhost/kept:1"]]
+    api.close()
+
+
+@needs_dockerd
+def test_other_engines_are_left_alone(home: private.Home, engine: Engine) -> None:
+    before = {name for name in devices() if name.startswith("docker")}
+    images = {image["Id"] for image in engine.client.images()}
+    private.start(silent, home)
+    assert {name for name in devices() if name.startswith("docker")} == before
+    assert engine.client.ping()
+    api = client(home)
+    assert api.images() == []
+    api.close()
+    private.stop(home)
+    assert {name for name in devices() if name.startswith("docker")} == before
+    assert images <= {image["Id"] for image in engine.client.images()}
+
+
+@needs_dockerd
+def test_a_second_start_finds_the_first(home: private.Home) -> None:
+    private.start(silent, home)
+    pid = private.status(home).pid
+    private.start(silent, home)
+    assert private.status(home).pid == pid
+
+
+@needs_dockerd
+def test_two_starts_at_once_make_one_engine(home: private.Home) -> None:
+    threads = [threading.Thread(target=private.start, args=(silent, home)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert private.running(home)
+    assert len([pid for pid in private._processes(home) if "dockerd" in name(pid)]) == 1
+
+
+def name(pid: int) -> str:
+    with open(f"/proc/{pid}/comm") as file:  # noqa: PTH123 - one word
+        return file.read().strip()
+
+
+@needs_dockerd
+def test_it_outlives_the_command_that_started_it(home: private.Home) -> None:
+    program = (
+        "import sys; from pathlib import Path; from grader.engine import private; from grader.result import silent;"
+        "private.start(silent, private.Home(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))"
+    )
+    command = [sys.executable, "-W", "error", "-c", program, str(home.run), str(home.data), home.bridge]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert private.running(home)
+
+
+@needs_dockerd
+def test_it_starts_again_after_it_was_killed(home: private.Home) -> None:
+    private.start(silent, home)
+    first = private.status(home).pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert private._wait_until_gone(home, 10, first)
+    assert home.pid_file.exists()
+    assert not private.running(home)
+    private.start(silent, home)
+    assert private.running(home)
+    assert private.status(home).pid != first
+
+
+@needs_dockerd
+def test_it_starts_again_when_its_bridge_is_gone(home: private.Home) -> None:
+    private.start(silent, home)
+    private.stop(home)
+    assert home.bridge not in devices()
+    private.start(silent, home)
+    assert home.bridge in devices()
+
+
+@needs_dockerd
+def test_a_process_that_took_over_the_number_is_spared(home: private.Home) -> None:
+    home.run.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        home.pid_file.write_text(str(other.pid))
+        assert not private.stop(home)
+        assert other.poll() is None
+        home.pid_file.write_text(str(other.pid))
+        private.start(silent, home)  # dockerd alone would take that process for another dockerd
+        assert private.running(home)
+        assert other.poll() is None
+        other.kill()
+
+
+@needs_dockerd
+def test_a_start_that_fails_shows_the_log(home: private.Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private, "_settings", lambda: {"no-such-setting": True})
+    with pytest.raises(EngineError) as caught:
+        private.start(silent, home)
+    assert "no-such-setting" in "\n".join(caught.value.log)
+    assert caught.value.where == str(home.log)
+    assert caught.value.fix
+
+
+@needs_dockerd
+def test_a_start_that_hangs_is_given_up(home: private.Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private, "_START_LIMIT", 0.3)
+    monkeypatch.setattr(private, "_answers", lambda _: False)
+    with pytest.raises(EngineError, match="did not answer"):
+        private.start(silent, home)
+
+
+def test_it_says_what_it_takes(home: private.Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private, "available", lambda: False)
+    with pytest.raises(EngineError) as caught:
+        private.start(silent, home)
+    assert "grader engine install" in caught.value.fix
+
+
+def test_a_subnet_that_a_route_leads_into_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = [{"dst": "default", "dev": "eth0"}, {"dst": "10.0.0.0/8", "dev": "tun0"}, {"dst": "172.17.0.1"}]
+    monkeypatch.setattr(bridge, "_routes", lambda: routes)
+    assert str(bridge._first_free(("10.213.0.0/20", "172.30.208.0/20"))) == "172.30.208.0/20"
+    with pytest.raises(EngineError, match="subnet"):
+        bridge._first_free(("10.213.0.0/20",))
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1400, 1400), (1500, 1500), (9000, 1500)])
+def test_containers_send_no_larger_packets_than_the_machine(
+    monkeypatch: pytest.MonkeyPatch, size: int, expected: int
+) -> None:
+    monkeypatch.setattr(bridge, "_routes", lambda: [{"dst": "default", "dev": "eth0"}])
+    monkeypatch.setattr(bridge, "_devices", lambda: {"eth0": size, "lo": 65536, "tun0": 1280})
+    assert bridge.mtu() == expected
