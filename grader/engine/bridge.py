@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import shlex
 import subprocess
 from typing import Any
 
@@ -26,15 +27,35 @@ def ensure(name: str, subnets: tuple[str, ...] = SUBNETS) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove the bridge, if it is there."""
-    if find("ip") and name in _devices():
-        _ip("link", "delete", name)
+    """Remove the bridge, if it is there, and the firewall's rules for it, which dockerd leaves behind."""
+    if find("ip") is None or name not in _devices():
+        return
+    subnets = [
+        str(ipaddress.IPv4Network(f"{address['local']}/{address['prefixlen']}", strict=False))
+        for address in _addresses(name)
+    ]
+    _remove_rules({name, *subnets})
+    _ip("link", "delete", name)
 
 
 def mtu() -> int:
     """The largest packet that leaves this machine whole, in bytes: containers must not send larger ones."""
     ways_out = {route.get("dev", "") for route in _routes() if route.get("dst") == "default"}
     return min([_USUAL_MTU, *(size for device, size in _devices().items() if device in ways_out)])
+
+
+def _remove_rules(words: set[str]) -> None:
+    """Remove every firewall rule that names the bridge or its subnet; that one cannot be removed is no harm."""
+    iptables = find("iptables")
+    if iptables is None:
+        return
+    for table in ("filter", "nat"):
+        command = [iptables, "--wait", "--table", table]
+        listed = subprocess.run([*command, "--list-rules"], capture_output=True, text=True, check=False).stdout
+        for line in listed.splitlines():
+            action, *rule = shlex.split(line)
+            if action == "-A" and words & set(rule):
+                subprocess.run([*command, "--delete", *rule], capture_output=True, check=False)
 
 
 def _first_free(subnets: tuple[str, ...]) -> ipaddress.IPv4Network:

@@ -209,8 +209,8 @@ def _wait_until_it_answers(home: Home, process: subprocess.Popen[bytes] | None) 
         if ended is None and time.monotonic() < deadline:
             time.sleep(0.05)
             continue
-        if ended is None and process is not None:
-            process.terminate()
+        if process is not None:
+            _give_up(process)
         how = f"ended with exit code {ended}" if ended is not None else f"did not answer within {_START_LIMIT:.0f} s"
         raise EngineError(
             f"The grader's own engine {how}.",
@@ -218,6 +218,16 @@ def _wait_until_it_answers(home: Home, process: subprocess.Popen[bytes] | None) 
             where=str(home.log),
             log=_last_lines(home.log),
         )
+
+
+def _give_up(process: subprocess.Popen[bytes]) -> None:
+    """End a dockerd that did not come up."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _last_lines(path: Path, count: int = 15) -> tuple[str, ...]:
@@ -333,7 +343,7 @@ def _unmount(home: Home) -> None:
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
     except OSError:
         return
-    ours = [m for m in mounts if m.startswith((f"{home.exec_root}/", f"{home.data}/"))]
+    ours = [mount for mount in mounts if f"{mount}/".startswith((f"{home.exec_root}/", f"{home.data}/"))]
     for mount in sorted(ours, reverse=True):
         subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docker
@@ -19,7 +20,6 @@ from grader.tests.engine.registry import layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from grader.engine.connect import Engine
 
@@ -35,6 +35,16 @@ def home(tmp_path: Path) -> Iterator[private.Home]:
 
 def devices() -> dict[str, int]:
     return bridge._devices()
+
+
+def rules() -> str:
+    """The firewall's rules, as text."""
+    commands = [["iptables", "--wait", "--table", table, "--list-rules"] for table in ("filter", "nat")]
+    return "".join(subprocess.run(c, capture_output=True, text=True, check=False).stdout for c in commands)
+
+
+def mounts() -> str:
+    return Path("/proc/self/mounts").read_text()
 
 
 def client(home: private.Home) -> docker.APIClient:
@@ -58,6 +68,7 @@ def test_it_starts_answers_and_stops(home: private.Home) -> None:
     assert private.status(home).pid is None
     assert home.bridge not in devices()
     assert private._processes(home) == []
+    assert home.bridge not in rules()
     assert not private.stop(home)
 
 
@@ -109,8 +120,7 @@ def test_two_starts_at_once_make_one_engine(home: private.Home) -> None:
 
 
 def name(pid: int) -> str:
-    with open(f"/proc/{pid}/comm") as file:  # noqa: PTH123 - one word
-        return file.read().strip()
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 @needs_dockerd
@@ -137,6 +147,8 @@ def test_it_starts_again_after_it_was_killed(home: private.Home) -> None:
     private.start(silent, home)
     assert private.running(home)
     assert private.status(home).pid != first
+    private.stop(home)
+    assert str(home.data) not in mounts()
 
 
 @needs_dockerd
