@@ -66,10 +66,11 @@ class Candidate:
     chosen: bool = False
 
 
-def connect(*, agreed: bool = False, progress: Progress = silent) -> Engine:
+def connect(*, agreed: bool = False, start_private: bool = True, progress: Progress = silent) -> Engine:
     """The first engine that answers, in the order of ``candidates``, else our private one.
 
-    ``agreed`` says that the user lets us install what an engine needs. Raises ``EngineError`` when none answers; the
+    ``agreed`` says that the user lets us install what an engine needs; without ``start_private`` an own engine that does
+    not run is left alone. Raises ``EngineError`` when none answers; the
     message names every place that was tried.
     """
     tried: list[str] = []
@@ -80,6 +81,8 @@ def connect(*, agreed: bool = False, progress: Progress = silent) -> Engine:
             tried.append(f"{candidate.source} ({candidate.endpoint}): {_reason(error)}")
             if candidate.chosen:
                 raise _chosen_does_not_answer(candidate, error) from error
+    if not start_private and not private.running():
+        raise _no_engine(tried, None if private.available() else install.supported(), can_start=private.available())
     return _private(agreed=agreed, tried=tried, progress=progress)
 
 
@@ -200,8 +203,10 @@ def _private(*, agreed: bool, tried: list[str], progress: Progress) -> Engine:
     return _open(Candidate(endpoint, "the grader's own engine"), is_private=True)
 
 
-def _no_engine(tried: list[str], obstacle: str | None) -> EngineError:
+def _no_engine(tried: list[str], obstacle: str | None, *, can_start: bool = False) -> EngineError:
     places = "; ".join(tried) or "no socket of Docker, Docker Desktop, Colima, Rancher Desktop or Podman exists"
+    if can_start:
+        return EngineError("No container engine answers", "Start the grader's own: `grader engine start`.", where=places)
     fix = obstacle or "Let the grader install one: `grader engine install`, or add --yes to this command."
     return EngineError("No container engine answers", fix, where=places)
 

@@ -1,1 +1,52 @@
-"""How a result is told: one file a format."""
+"""How a result is told: one file a format, found by `formats`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from grader.result import GradeResult
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What a report may use beside the result: the learner's Dockerfile to quote from, and how much is wanted."""
+
+    dockerfile: tuple[str, ...] = ()
+    verbose: bool = False
+
+
+class Report(Protocol):
+    """A format. Machine formats write nothing but themselves."""
+
+    def __call__(self, result: GradeResult, telling: Telling, out: TextIO) -> None:
+        """Writes ``result`` to ``out``."""
+
+
+def names() -> tuple[str, ...]:
+    """The names of all formats, ours and those that packages offer through the entry point `grader.reports`."""
+    ours = (module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return tuple(sorted({*(name.replace("_", "-") for name in ours), *_offered()}))
+
+
+def load(name: str) -> Report:
+    """The format of that name; raises KeyError when there is none."""
+    if name in _offered():
+        offered: Report = _offered()[name].load()
+        return offered
+    if name not in names():
+        raise KeyError(name)
+    report: Report = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").write
+    return report
+
+
+def _offered() -> Mapping[str, EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415  # costs more than most commands do
+
+    return {point.name: point for point in entry_points(group="grader.reports")}

@@ -1,0 +1,235 @@
+"""What does the app answer?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.units import ByteSize, Duration, human_size, human_time
+
+if TYPE_CHECKING:
+    from grader.checks.subject import Subject
+    from grader.engine.namespace import Answer
+
+_METHODS = ("get", "post", "put", "delete", "head", "patch", "options")
+_FRESH = re.compile(r"\{fresh(?:\.(?P<form>[a-z0-9]+))?\}")
+#: What an app can be asked to do with the fresh value: nothing that was recorded before can know the outcome.
+_FORMS = {
+    None: lambda value: value,
+    "sha256": lambda value: hashlib.sha256(value.encode()).hexdigest(),
+    "reversed": lambda value: value[::-1],
+    "upper": lambda value: value.upper(),
+}
+
+
+class Http(Check):
+    """The running app answers a request as it should, asked from outside the image.
+
+    In paths, headers, bodies and expected texts, `{fresh}` stands for a random value of this run, and `{fresh.sha256}`,
+    `{fresh.reversed}` and `{fresh.upper}` for what the app has to work out from it: a canned answer cannot know them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+    needs: ClassVar[frozenset[str]] = frozenset({"app"})
+    example: ClassVar[str] = """\
+- id: answers
+  check: http
+  get: /echo?text={fresh}
+  status: 200
+  json: {text: "{fresh}"}
+  points: 25
+"""
+
+    check: Literal["http"]
+    get: str | None = Field(default=None, description="The path to ask for with GET.")
+    post: str | None = Field(default=None, description="The path to ask for with POST.")
+    put: str | None = Field(default=None, description="The path to ask for with PUT.")
+    delete: str | None = Field(default=None, description="The path to ask for with DELETE.")
+    head: str | None = Field(default=None, description="The path to ask for with HEAD.")
+    patch: str | None = Field(default=None, description="The path to ask for with PATCH.")
+    options: str | None = Field(default=None, description="The path to ask for with OPTIONS.")
+    headers: dict[str, str] = Field(default={}, description="Headers of the request.")
+    body: str = Field(default="", description="Body of the request.")
+    within: Duration = Field(default=10.0, description="How long the whole exchange may take.")
+    limit: ByteSize = Field(default=1_000_000, description="What is read of the answer's body.")
+    status: int = Field(default=200, ge=100, le=599, description="The status that is expected.")
+    response_headers: dict[str, str] = Field(default={}, description="Headers that the answer must carry.")
+    text: str | None = Field(default=None, description="A text that the body must contain.")
+    matches: str | None = Field(default=None, description="A regular expression that must be found in the body.")
+    expected_json: Any = Field(
+        default=None, alias="json", description="JSON that the body must contain: every key and item given here."
+    )
+
+    @field_validator("matches")
+    @classmethod
+    def _is_regular(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"matches is no regular expression: {error}; mend it") from error
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_request(self) -> Self:
+        given = [method for method in _METHODS if getattr(self, method) is not None]
+        if len(given) != 1:
+            raise ValueError(f"http asks for {len(given)} requests; give it exactly one of {', '.join(_METHODS)}")
+        if not self.request[1].startswith("/") or re.search(r"[\s\x00-\x1f\x7f]", self.request[1]):
+            raise ValueError(f"{given[0]} is no path; begin it with a slash, and write %20 for a space")
+        for form in _forms([*self._strings()]):
+            if form not in _FORMS:
+                raise ValueError(f"{{fresh.{form}}} is not known; use one of {', '.join(filter(None, _FORMS))}")
+        return self
+
+    @property
+    def request(self) -> tuple[str, str]:
+        """Method and path, the path as the rubric writes it."""
+        method = next(method for method in _METHODS if getattr(self, method) is not None)
+        return method.upper(), getattr(self, method)
+
+    def run(self, subject: Subject) -> Outcome:
+        """Asks once, and names everything in the answer that is not as it should be."""
+        method, path = self.request
+        fresh = subject.fresh
+        answer = subject.app.ask(
+            method,
+            refresh(path, fresh),
+            headers=[(name, refresh(value, fresh)) for name, value in self.headers.items()],
+            body=refresh(self.body, fresh).encode(),
+            within=self.within,
+            limit=self.limit,
+        )
+        evidence = _evidence(answer, method, refresh(path, fresh))
+        faults = list(self._faults(answer, fresh))
+        if not faults:
+            got = f"{answer.status} in {human_time(answer.elapsed)}"
+            return passed(expected=self.expectation(fresh), got=got, **evidence)
+        evidence["app_log"] = list(subject.app.log())
+        return failed(expected=self.expectation(fresh), got="; ".join(faults), **evidence)
+
+    def expectation(self, fresh: str = "") -> str:
+        """What is expected, in words."""
+        method, path = self.request
+        parts = [f"{method} {path} gives {self.status}"]
+        if self.expected_json is not None:
+            parts.append(f"JSON with {json.dumps(self.expected_json, ensure_ascii=False)}")
+        if self.text is not None:
+            parts.append(f"the text “{self.text}”")
+        if self.matches is not None:
+            parts.append(f"a match of {self.matches}")
+        parts.extend(f"{name}: {value}" for name, value in self.response_headers.items())
+        text = ", ".join(parts)
+        return refresh(text, fresh) if fresh else text
+
+    def _faults(self, answer: Answer, fresh: str) -> Iterator[str]:
+        if answer.error:
+            yield f"no answer: {answer.error} (after {human_time(answer.elapsed)})"
+            return
+        if answer.status != self.status:
+            yield f"status {answer.status}"
+        yield from self._header_faults(answer, fresh)
+        if answer.cut:
+            yield f"a body of more than {human_size(self.limit)}"
+            return
+        body = answer.body.decode(errors="replace")
+        if self.text is not None and refresh(self.text, fresh) not in body:
+            yield f"a body without that text: {_shown(body)}"
+        if self.matches is not None and not re.search(refresh(self.matches, fresh), body):
+            yield f"a body without such a match: {_shown(body)}"
+        if self.expected_json is not None:
+            yield from self._json_faults(body, fresh)
+
+    def _header_faults(self, answer: Answer, fresh: str) -> Iterator[str]:
+        given = {name.lower(): value for name, value in answer.headers}
+        for name, value in self.response_headers.items():
+            found = given.get(name.lower())
+            if found is None:
+                yield f"no header {name}"
+            elif found != refresh(value, fresh):
+                yield f"{name}: {_shown(found)}"
+
+    def _json_faults(self, body: str, fresh: str) -> Iterator[str]:
+        try:
+            found = json.loads(body)
+        except (ValueError, RecursionError):
+            yield f"a body that is no JSON: {_shown(body)}"
+            return
+        difference = missing(refresh(self.expected_json, fresh), found)
+        if difference:
+            yield difference
+
+    def _strings(self) -> Iterator[str]:
+        texts = (self.request[1], self.body, self.text, self.matches, json.dumps(self.expected_json))
+        yield from (text for text in texts if text)
+        yield from [*self.headers.values(), *self.response_headers.values()]
+
+
+def _forms(texts: list[str]) -> Iterator[str | None]:
+    for text in texts:
+        yield from (match["form"] for match in _FRESH.finditer(text))
+
+
+def refresh(value: Any, fresh: str) -> Any:
+    """``value`` with the fresh value in its place, inside lists and mappings too."""
+    if isinstance(value, str):
+        return _FRESH.sub(lambda match: _FORMS[match["form"]](fresh), value)
+    if isinstance(value, Mapping):
+        return {refresh(key, fresh): refresh(item, fresh) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [refresh(item, fresh) for item in value]
+    return value
+
+
+def missing(wanted: Any, found: Any, path: str = "") -> str:
+    """The first place where ``found`` does not contain ``wanted``, in words; empty when it does.
+
+    Objects may have more keys and lists more items than are wanted; items must come in the order given.
+    """
+    here = path or "the body"
+    if isinstance(wanted, Mapping):
+        if not isinstance(found, Mapping):
+            return f"{here} is {_shown(json.dumps(found))}, not an object"
+        for key, item in wanted.items():
+            name = f"{path}.{key}" if path else str(key)
+            if str(key) not in found:
+                return f"no {name} in the JSON: {_shown(json.dumps(found))}"
+            if difference := missing(item, found[str(key)], name):
+                return difference
+        return ""
+    if isinstance(wanted, list):
+        return _missing_items(wanted, found, here)
+    # True == 1 in Python, not in JSON.
+    same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
+    return "" if same else f"{here} is {_shown(json.dumps(found))}"
+
+
+def _missing_items(wanted: list[Any], found: Any, here: str) -> str:
+    if not isinstance(found, list):
+        return f"{here} is {_shown(json.dumps(found))}, not a list"
+    items = iter(found)
+    for item in wanted:
+        if not any(not missing(item, candidate) for candidate in items):
+            return f"{here} has no {_shown(json.dumps(item))} (in this order): {_shown(json.dumps(found))}"
+    return ""
+
+
+def _evidence(answer: Answer, method: str, path: str) -> dict[str, Any]:
+    return {
+        "request": f"{method} {path}",
+        "status": answer.status or None,
+        "headers": [list(pair) for pair in answer.headers],
+        "body": answer.body[:4096].decode(errors="replace"),
+        "elapsed": round(answer.elapsed, 4),
+        "error": answer.error,
+    }
+
+
+def _shown(text: str, limit: int = 200) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,99 @@
+"""What a person types. The only place that prints or exits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from grader import __version__
+from grader.cli import engine as engine_commands
+from grader.cli import exercises as exercise_commands
+from grader.cli import grade as grade_commands
+from grader.errors import ExitCode, GraderError
+from grader.reports._text import one_line, printable
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="grader")
+def cli() -> None:
+    """Builds container images and grades what they are and what they do."""
+
+
+for _command in (
+    grade_commands.grade,
+    grade_commands.demo,
+    exercise_commands.list_,
+    exercise_commands.checks,
+    exercise_commands.schema,
+    engine_commands.doctor,
+    engine_commands.engine,
+    engine_commands.bases,
+    engine_commands.clean,
+):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command `grader`."""
+    sys.exit(run(cli, arguments, "grader"))
+
+
+def grade_main(arguments: Sequence[str] | None = None) -> None:
+    """The command `grade`, the same as `grader grade`."""
+    sys.exit(run(grade_commands.grade, arguments, "grade"))
+
+
+def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> int:
+    """Runs a command to its exit code; whatever goes wrong is told on stderr, in words, without a traceback."""
+    _end_on_terminate()
+    try:
+        code: Any = command.main(
+            args=None if arguments is None else list(arguments), prog_name=name, standalone_mode=False
+        )
+        sys.stdout.flush()
+        return int(code or 0)
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except GraderError as error:
+        _tell(error)
+        return int(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted; nothing is left behind.", err=True)
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; the interpreter must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.NOT_PASSED)
+    except Exception as error:
+        if os.environ.get("GRADER_DEBUG"):
+            raise
+        click.echo(
+            f"The grader itself failed: {type(error).__name__}: {one_line(str(error))[:500]}\n"
+            "  mend: this is a bug; run it again with GRADER_DEBUG=1 and report what it prints.",
+            err=True,
+        )
+        return int(ExitCode.INFRASTRUCTURE)
+
+
+def _tell(error: GraderError) -> None:
+    """What, where, how to mend it."""
+    lines = [f"Error: {printable(error.what)}"]
+    lines += [f"  where: {printable(error.where)}"] if error.where else []
+    lines += [f"  mend:  {printable(error.fix)}"] if error.fix else []
+    lines += [f"  | {one_line(line)}" for line in error.log[-10:]]
+    click.echo("\n".join(lines), err=True)
+
+
+def _end_on_terminate() -> None:
+    """SIGTERM (a CI job that is cancelled) cleans up as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

@@ -1,0 +1,79 @@
+"""Two verdicts side by side: what the demo shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from rich.table import Table
+from rich.text import Text
+
+from grader.course.units import human_size, human_time
+from grader.reports import Telling
+from grader.reports import terminal
+from grader.reports._text import one_line
+from grader.result import Status
+
+if TYPE_CHECKING:
+    from grader.result import CheckResult, GradeResult
+
+_BAR = 24
+
+
+def write(results: Sequence[GradeResult], out: TextIO, *, verbose: bool) -> None:
+    """Prints the results in columns; one that could not be graded is told in full below."""
+    screen = terminal.console(out)
+    table = Table(title=f"{results[0].exercise}: {results[0].title}", title_justify="left", expand=False)
+    table.add_column("")
+    for result in results:
+        table.add_column(one_line(result.submission.name), overflow="fold")
+    for name, cells in _rows(results):
+        table.add_row(name, *cells)
+    screen.print()
+    screen.print(table)
+    for result in results:
+        if result.status is Status.ERROR or verbose:
+            terminal.write(result, Telling(verbose=verbose), out)
+    stand_ins = dict.fromkeys(name for result in results if result.engine for name in result.engine.stand_ins)
+    if stand_ins:
+        screen.print(Text(f"Stand-ins built from Debian packages, in place of the real images: {', '.join(stand_ins)}."))
+
+
+def _rows(results: Sequence[GradeResult]) -> list[tuple[str, list[Text]]]:
+    largest = max((result.image.size for result in results if result.image), default=1)
+    rows = [
+        ("image size", [_size(result, largest) for result in results]),
+        ("over its base", [_over_base(result) for result in results]),
+        ("build", [Text(human_time(result.phases.get("build", 0.0))) for result in results]),
+    ]
+    for index, check in enumerate(results[0].checks):
+        rows.append((check.title, [_check(result.checks[index]) for result in results]))
+    rows.append(("points", [Text(_points(result), style="bold") for result in results]))
+    rows.append(("verdict", [Text(result.status.value, style=_style(result.status)) for result in results]))
+    return rows
+
+
+def _size(result: GradeResult, largest: int) -> Text:
+    if result.image is None:
+        return Text("no image")
+    bar = "#" * max(1, round(_BAR * result.image.size / largest))
+    return Text(f"{human_size(result.image.size)}\n{bar}")
+
+
+def _over_base(result: GradeResult) -> Text:
+    return Text(human_size(result.image.size - result.image.base_size) if result.image else "-")
+
+
+def _check(check: CheckResult) -> Text:
+    text = Text(check.status.value, style=_style(check.status))
+    score = "-" if check.score is None else f"{check.score:g}"
+    text.append(f" ({score} of {check.max_score:g})\n", style="default")
+    return text.append(one_line(check.got)[:120], style="default")
+
+
+def _points(result: GradeResult) -> str:
+    return "not graded" if result.score is None else f"{result.score:g} of {result.max_score:g}"
+
+
+def _style(status: Status) -> str:
+    return {Status.PASSED: "green", Status.FAILED: "red"}.get(status, "yellow")

@@ -1,0 +1,221 @@
+"""`grade` and `grader demo`. Imports what it needs when it runs, so that help and `list` stay quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from grader.cli.options import course_option, verbose_option, yes_option
+from grader.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from grader.course.exercise import Exercise
+    from grader.course.rubric import Rubric
+    from grader.engine.connect import Engine
+    from grader.reports import Report, Telling
+    from grader.result import GradeResult, Progress
+
+
+@click.command()
+@click.argument("exercise", required=False)
+@click.option(
+    "--submission", type=click.Path(path_type=Path), metavar="DIR", help="The folder to grade; the current one if left out."
+)
+@click.option(
+    "--format", "formats", multiple=True, metavar="NAME[=FILE]",
+    help="How to tell the result: terminal, json; repeatable. With =FILE it goes to a file.",
+)  # fmt: skip
+@click.option("--only", multiple=True, metavar="CHECK", help="Run this check only; repeatable.")
+@yes_option
+@course_option
+@verbose_option
+def grade(  # noqa: PLR0913  # one parameter an option
+    *,
+    exercise: str | None,
+    submission: Path | None,
+    formats: tuple[str, ...],
+    only: tuple[str, ...],
+    yes: bool,
+    course: Path | None,
+    verbose: bool,
+) -> int:
+    """Grades a folder with a Dockerfile against an exercise.
+
+    EXERCISE is a number, a name or a folder; without it, the folder you stand in says which.
+
+    Exit codes: 0 passed, 1 not passed, 2 wrong usage or a broken rubric, 3 a fault of the engine, the network or the
+    grader (costs no points), 130 interrupted.
+    """
+    from grader import grading  # noqa: PLC0415
+    from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.reports import Telling  # noqa: PLC0415
+
+    outputs = _outputs(formats)
+    chosen, rubric = load(exercise, course)
+    _known_checks(rubric, only)
+    folder = _submission_folder(submission, chosen)
+    with ProgressView(verbose=verbose, quiet=False) as progress:
+        result = grading.grade(
+            grading.Request(
+                exercise=chosen,
+                rubric=rubric,
+                folder=folder,
+                engine=lambda: _engine(yes=yes, progress=progress),
+                only=only,
+                stand_ins=yes,
+                progress=progress,
+            )
+        )
+    _tell(result, Telling(_dockerfile_lines(folder), verbose), outputs)
+    return exit_code(result)
+
+
+@click.command()
+@click.argument("exercise", required=False, default="multi-stage-builds")
+@yes_option
+@course_option
+@verbose_option
+def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int:
+    """Grades an exercise's starter and its solution, side by side; the multi-stage exercise if none is named."""
+    from grader import grading  # noqa: PLC0415
+    from grader.cli import compare  # noqa: PLC0415
+    from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.result import ProgressEvent, Status  # noqa: PLC0415
+
+    chosen, rubric = load(exercise, course)
+    solutions = chosen.course.solutions
+    solution = solutions / chosen.id if solutions else None
+    if solution is None or not solution.is_dir():
+        raise UsageError(
+            f"The course at hand has no solution for {chosen.id}",
+            "Run the demo in a clone of the course's repository, which has `solutions/` beside `exercises/`.",
+            where=str(solution or chosen.course.path),
+        )
+    results = []
+    with ProgressView(verbose=True) as progress:
+        progress(ProgressEvent("engine", "looking for a container engine"))
+        engine = _engine(yes=yes, progress=progress)
+        progress(ProgressEvent("engine", f"{engine.name} {engine.version} at {engine.endpoint}"))
+        for name, folder in (("starter", chosen.starter), ("solution", solution)):
+            progress(ProgressEvent("prepare", f"grading the {name}"))
+            request = grading.Request(
+                exercise=chosen,
+                rubric=rubric,
+                folder=folder,
+                engine=lambda: engine,
+                name=name,
+                stand_ins=yes,
+                progress=progress,
+            )
+            results.append(grading.grade(request))
+    compare.write(results, sys.stdout, verbose=verbose)
+    if any(result.status is Status.ERROR for result in results):
+        return ExitCode.INFRASTRUCTURE
+    starter, solved = results
+    proven = starter.status is Status.FAILED and solved.score == solved.max_score
+    return ExitCode.PASSED if proven else ExitCode.NOT_PASSED
+
+
+def load(name: str | None, course: Path | None) -> tuple[Exercise, Rubric]:
+    """The exercise of that name, and its rubric."""
+    from grader.checks import types  # noqa: PLC0415
+    from grader.course import rubric  # noqa: PLC0415
+    from grader.course.exercise import find_course, resolve  # noqa: PLC0415
+
+    exercise = resolve(find_course(course), name)
+    return exercise, rubric.load(exercise.rubric_path, types())
+
+
+def exit_code(result: GradeResult) -> int:
+    """What `grade` ends with."""
+    from grader.result import Fault, Status  # noqa: PLC0415
+
+    if result.status is Status.ERROR:
+        return ExitCode.USAGE if result.fault is Fault.AUTHOR else ExitCode.INFRASTRUCTURE
+    return ExitCode.PASSED if result.status is Status.PASSED else ExitCode.NOT_PASSED
+
+
+def _engine(*, yes: bool, progress: Progress) -> Engine:
+    from grader.engine.connect import connect  # noqa: PLC0415
+
+    return connect(agreed=yes, progress=progress)
+
+
+def _outputs(formats: Sequence[str]) -> list[tuple[Report, Path | None]]:
+    """The formats asked for, each with the file it goes to; refused before anything is built when there is none such."""
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    from grader import reports  # noqa: PLC0415
+
+    outputs = []
+    for given in formats or ("terminal",):
+        name, _, file = given.partition("=")
+        try:
+            report = reports.load(name)
+        except KeyError:
+            near = get_close_matches(name, reports.names(), 1)
+            meant = f"Did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"There is no format “{name}”", f"{meant}Known formats: {', '.join(reports.names())}."
+            ) from None
+        outputs.append((report, Path(file) if file else None))
+    return outputs
+
+
+def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[Report, Path | None]]) -> None:
+    for report, file in outputs:
+        if file is None:
+            _be_utf8(sys.stdout)
+            report(result, telling, sys.stdout)
+            continue
+        try:
+            with file.open("w", encoding="utf-8") as out:
+                report(result, telling, out)
+        except OSError as error:
+            raise UsageError(f"The report cannot be written: {error.strerror}", "Name another file.", where=str(file)) from error
+
+
+def _be_utf8(out: TextIO) -> None:
+    """A console that cannot show a character shows a replacement instead of failing."""
+    reconfigure = getattr(out, "reconfigure", None)
+    if reconfigure:
+        reconfigure(errors="replace")
+
+
+def _known_checks(rubric: Rubric, only: Sequence[str]) -> None:
+    from grader.course.suggest import closest, listed  # noqa: PLC0415
+
+    known = [check.id for check in rubric.checks]
+    for name in only:
+        if name not in known:
+            near = closest(name, known)
+            meant = f"Did you mean {near}? " if near else ""
+            raise UsageError(
+                f"The rubric has no check “{name}”", f"{meant}Its checks are {listed(known)}.", where=str(rubric.path)
+            )
+
+
+def _submission_folder(given: Path | None, exercise: Exercise) -> Path:
+    """The folder to grade: the one given, else where one stands, else (in a clone) the exercise's own starter."""
+    if given is not None:
+        return given
+    here = Path.cwd()
+    inside_clone = exercise.course.path in (here / "exercises", here, *here.parents) or here == exercise.path
+    if not (here / "Dockerfile").exists() and inside_clone:
+        click.echo(f"Grading {exercise.starter}", err=True)
+        return exercise.starter
+    return here
+
+
+def _dockerfile_lines(folder: Path) -> tuple[str, ...]:
+    """The learner's Dockerfile, to quote from; whatever is wrong with it has been told already."""
+    from grader.submission.files import Limits  # noqa: PLC0415
+
+    file = folder / "Dockerfile"
+    if file.is_symlink() or not file.is_file() or file.stat().st_size > Limits().dockerfile:
+        return ()
+    return tuple(file.read_bytes().decode("utf-8-sig", errors="replace").splitlines())

@@ -1,0 +1,60 @@
+"""Which Dockerfile language the engine's own front end speaks, and what to do with a `# syntax=` line.
+
+The line makes the engine pull a front end image. Since Engine 23 the built-in one knows all that the stable front end
+does, so there the line costs a pull and gains nothing; Engine 20.10 knows neither heredocs nor `COPY --link`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grader.engine import bases
+from grader.errors import EngineError
+from grader.result import Progress, silent
+from grader.submission import policy
+from grader.submission.dockerfile import neutralise_syntax
+
+if TYPE_CHECKING:
+    from grader.engine.connect import Engine
+    from grader.submission.dockerfile import Dockerfile
+
+_COMPLETE_SINCE = 23
+_NEWER_FLAGS = ("--link", "--exclude", "--parents", "--checksum", "--keep-git-dir", "--unpack")
+
+
+def prepare(engine: Engine, dockerfile: Dockerfile, data: bytes, *, progress: Progress = silent) -> bytes:
+    """The Dockerfile's bytes as they should be sent; the policy has already refused foreign front ends.
+
+    Raises ``EngineError`` when the Dockerfile is written in a newer language than this engine can be taught.
+    """
+    if engine.name != "docker" or engine.at_least(_COMPLETE_SINCE):
+        return neutralise_syntax(data) if dockerfile.syntax else data
+    if dockerfile.syntax and _is_there(engine, dockerfile.syntax, progress):
+        return data
+    if newer := _newer_than_built_in(dockerfile):
+        what, line = newer
+        raise EngineError(
+            f"This engine ({engine.version}) is too old for {what}",
+            "Use Docker Engine 23 or later. Nothing is counted against the submission.",
+            where=f"Dockerfile:{line}",
+        )
+    return neutralise_syntax(data) if dockerfile.syntax else data
+
+
+def _is_there(engine: Engine, reference: str, progress: Progress) -> bool:
+    try:
+        bases.ensure(engine, [policy.normalise(reference)], stand_ins=False, timeout=60, progress=progress)
+    except EngineError:
+        return False
+    return True
+
+
+def _newer_than_built_in(dockerfile: Dockerfile) -> tuple[str, int] | None:
+    for stage in dockerfile.stages:
+        for instruction in stage.instructions:
+            if instruction.heredocs:
+                return "heredocs", instruction.line
+            for flag in instruction.flags:
+                if flag.partition("=")[0] in _NEWER_FLAGS:
+                    return f"{instruction.keyword} {flag.partition('=')[0]}", instruction.line
+    return None
