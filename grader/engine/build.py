@@ -7,6 +7,7 @@ id, or an error. Podman takes the same call and answers with its own builder's t
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import threading
@@ -188,7 +189,7 @@ def _run(
     response = client.post(
         client._url("/build"),  # noqa: SLF001  # the SDK has no parameter for BuildKit (docker-py issue 2230)
         data=context.tar,
-        params=_parameters(context, build_id, options),
+        params=_parameters(context, build_id, options, _proxies(engine)),
         headers={"Content-Type": "application/x-tar"},
         stream=True,
         timeout=(10, None),
@@ -212,7 +213,21 @@ def _run(
     return image_id, error
 
 
-def _parameters(context: Context, build_id: str, options: Options) -> dict[str, str]:
+def _proxies(engine: Engine) -> dict[str, str]:
+    """The proxy that builds should use: what docker's own configuration says, as the CLI does.
+
+    Our own engine has no such configuration; there it is the proxy of the machine. These arguments are predefined, so
+    they are neither in the image's history nor in a cache key.
+    """
+    configured = engine.client._proxy_configs.get_environment()  # noqa: SLF001  # the CLI's own reading, in the SDK
+    if configured or not engine.private:
+        return dict(configured)
+    names = ("http_proxy", "https_proxy", "no_proxy")
+    given = {name: os.environ.get(name) or os.environ.get(name.upper()) for name in names}
+    return {spelled: value for name, value in given.items() if value for spelled in (name, name.upper())}
+
+
+def _parameters(context: Context, build_id: str, options: Options, proxies: Mapping[str, str]) -> dict[str, str]:
     parameters = {
         "version": "2",
         "buildid": build_id,
@@ -223,8 +238,8 @@ def _parameters(context: Context, build_id: str, options: Options) -> dict[str, 
     }
     if options.target:
         parameters["target"] = options.target
-    if options.args:
-        parameters["buildargs"] = json.dumps(dict(options.args))
+    if arguments := {**proxies, **options.args}:
+        parameters["buildargs"] = json.dumps(arguments)
     return parameters
 
 

@@ -22,6 +22,8 @@ from grader.engine import install, private
 from grader.errors import EngineError
 from grader.result import EngineResult, Progress, ProgressEvent, silent
 
+#: What Engine 20.10, 28 and Podman 4 all speak.
+API_VERSION = "1.41"
 #: Seconds an engine may take to say that it is there; a socket without an engine behind it answers at once or never.
 PING_TIMEOUT = 5.0
 #: Seconds any single call of the Engine API may take before the engine counts as gone; streams have bounds of their own.
@@ -74,6 +76,20 @@ def connect(*, agreed: bool = False, start_private: bool = True, progress: Progr
     message names every place that was tried.
     """
     tried: list[str] = []
+    if found := _first_that_answers(tried):
+        return found
+    if not start_private and not private.running():
+        raise _no_engine(tried, None if private.available() else install.supported(), can_start=private.available())
+    if not private.running() and not private.available():
+        _install(agreed=agreed, tried=tried, progress=progress)
+        # Where an init system runs, the package has started the system's own engine.
+        if found := _first_that_answers([]):
+            return found
+    return _open(Candidate(private.start(progress), "the grader's own engine"), is_private=True)
+
+
+def _first_that_answers(tried: list[str]) -> Engine | None:
+    """Adds to ``tried`` why each place did not answer; a place that the user chose raises at once."""
     for candidate in candidates():
         try:
             return _open(candidate)
@@ -81,9 +97,7 @@ def connect(*, agreed: bool = False, start_private: bool = True, progress: Progr
             tried.append(f"{candidate.source} ({candidate.endpoint}): {_reason(error)}")
             if candidate.chosen:
                 raise _chosen_does_not_answer(candidate, error) from error
-    if not start_private and not private.running():
-        raise _no_engine(tried, None if private.available() else install.supported(), can_start=private.available())
-    return _private(agreed=agreed, tried=tried, progress=progress)
+    return None
 
 
 def candidates() -> Iterator[Candidate]:
@@ -167,11 +181,11 @@ def _context_tls(folder: Path, *, verify: bool) -> docker.tls.TLSConfig | None:
 def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
     client = docker.APIClient(
         base_url=candidate.endpoint,
+        version=API_VERSION,
         tls=candidate.tls or False,
         timeout=int(PING_TIMEOUT),
         use_ssh_client=candidate.endpoint.startswith("ssh://"),
     )
-    client._version = "1.41"  # noqa: SLF001  # what every engine that we support speaks; asking costs a round trip
     facts = client.version(api_version=False)
     client.timeout = int(CALL_TIMEOUT)
     names = [component.get("Name", "") for component in facts.get("Components") or []]
@@ -192,15 +206,12 @@ def _is_root_on_linux() -> bool:
     return sys.platform == "linux" and os.geteuid() == 0
 
 
-def _private(*, agreed: bool, tried: list[str], progress: Progress) -> Engine:
-    if not private.running() and not private.available():
-        obstacle = install.supported()
-        if obstacle or not agreed:
-            raise _no_engine(tried, obstacle)
-        progress(ProgressEvent("engine", "no container engine answers; installing one"))
-        install.install(progress)
-    endpoint = private.start(progress)
-    return _open(Candidate(endpoint, "the grader's own engine"), is_private=True)
+def _install(*, agreed: bool, tried: list[str], progress: Progress) -> None:
+    obstacle = install.supported()
+    if obstacle or not agreed:
+        raise _no_engine(tried, obstacle)
+    progress(ProgressEvent("engine", "no container engine answers; installing one"))
+    install.install(progress)
 
 
 def _no_engine(tried: list[str], obstacle: str | None, *, can_start: bool = False) -> EngineError:

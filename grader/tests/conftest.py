@@ -1,0 +1,123 @@
+"""What the tests share: a real engine with the base images, and a grading of a tiny exercise in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from grader import grading
+from grader.checks import types
+from grader.course import rubric
+from grader.course.exercise import find_course, resolve
+from grader.engine import bases, private
+from grader.engine.connect import Engine, connect
+from grader.result import GradeResult, ProgressEvent
+
+BASES = ("python:3.11", "python:3.11-slim", "debian:bookworm-slim", "gcr.io/distroless/python3-debian12")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """An engine that answers, with all base images present; installed and started by the suite when there is none."""
+    ran_before = private.running()
+    found = connect(agreed=True, progress=_tell)
+    bases.ensure(found, BASES, stand_ins=True, progress=_tell)
+    before = _contents(found)
+    yield found
+    left = _contents(found) - before
+    if found.private and not ran_before:
+        private.stop()
+    assert not left, f"the suite left behind: {left}"
+
+
+def _tell(event: ProgressEvent) -> None:
+    if not event.detail:
+        sys.stderr.write(f"{event.phase}: {event.text}\n")
+
+
+def _contents(engine: Engine) -> set[str]:
+    """Whatever a test could leave in the engine; images count when they are a grading's."""
+    client = engine.client
+    return {
+        *(f"container {one['Id'][:12]} {one['Names']}" for one in client.containers(all=True)),
+        *(f"network {one['Name']}" for one in client.networks()),
+        *(f"volume {one['Name']}" for one in client.volumes()["Volumes"] or ()),
+        *(f"image {one['Id'][:19]}" for one in client.images(filters={"label": "grader.run"})),
+    }
+
+
+Grade = Callable[..., GradeResult]
+
+
+@pytest.fixture
+def grade(engine: Engine, tmp_path: Path) -> Grade:
+    """Grades a Dockerfile by some checks: ``grade("FROM scratch", [{...}], app={...})``.
+
+    ``files`` are the learner's other files, ``own`` the exercise's; a check without an id is named after its type.
+    """
+
+    def run(  # noqa: PLR0913
+        dockerfile: str | bytes | None,
+        checks: list[dict[str, Any]],
+        *,
+        app: Mapping[str, Any] | None = None,
+        files: Mapping[str, str] | None = None,
+        own: Mapping[str, str] | None = None,
+        build: Mapping[str, Any] | None = None,
+        on: Engine | None = None,
+        base_images: tuple[str, ...] = BASES,
+        only: tuple[str, ...] = (),
+    ) -> GradeResult:
+        folder = exercise_folder(tmp_path, checks, app=app, own=own or {}, build=build, base_images=base_images)
+        learner = tmp_path / "learner"
+        write_files(learner, files or {})
+        if dockerfile is not None:
+            raw = dockerfile.encode() if isinstance(dockerfile, str) else dockerfile
+            (learner / "Dockerfile").write_bytes(raw)
+        exercise = resolve(find_course(folder.parent), folder.name)
+        loaded = rubric.load(exercise.rubric_path, types())
+        request = grading.Request(exercise, loaded, learner, engine=lambda: on or engine, only=only, stand_ins=True)
+        return grading.grade(request)
+
+    return run
+
+
+def exercise_folder(  # noqa: PLR0913
+    root: Path,
+    checks: list[dict[str, Any]],
+    *,
+    app: Mapping[str, Any] | None = None,
+    own: Mapping[str, str] | None = None,
+    build: Mapping[str, Any] | None = None,
+    base_images: tuple[str, ...] = BASES,
+) -> Path:
+    """A course of one exercise below ``root``; returns the exercise's folder."""
+    folder = root / "exercises" / "01-tiny"
+    content: dict[str, Any] = {
+        "format": 1,
+        "title": "Tiny",
+        "submit": ["Dockerfile", ".dockerignore", "Dockerfile.dockerignore"],
+        "pass": sum(check.get("points", 10) for check in checks),
+        "bases": list(base_images),
+        "checks": [{"id": check["check"], "points": 10} | check for check in checks],
+    }
+    content |= {"app": app} if app else {}
+    content |= {"build": build} if build else {}
+    write_files(folder / "starter", {"Dockerfile": "FROM scratch\n"} | dict(own or {}))
+    write_files(folder, {"rubric.yaml": yaml.safe_dump(content, sort_keys=False)})
+    write_files(folder.parent, {"course.yaml": "title: A tiny course\n"})
+    return folder
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Writes files below ``folder``, parents included."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
