@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -17,6 +16,9 @@ from grader.course.exercise import find_course, resolve
 from grader.engine import bases, private
 from grader.engine.connect import Engine, connect
 from grader.result import GradeResult, ProgressEvent
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BASES = ("python:3.11", "python:3.11-slim", "debian:bookworm-slim", "gcr.io/distroless/python3-debian12")
 
@@ -61,7 +63,7 @@ def grade(engine: Engine, tmp_path: Path) -> Grade:
     ``files`` are the learner's other files, ``own`` the exercise's; a check without an id is named after its type.
     """
 
-    def run(  # noqa: PLR0913
+    def run(
         dockerfile: str | bytes | None,
         checks: list[dict[str, Any]],
         *,
@@ -87,7 +89,7 @@ def grade(engine: Engine, tmp_path: Path) -> Grade:
     return run
 
 
-def exercise_folder(  # noqa: PLR0913
+def exercise_folder(
     root: Path,
     checks: list[dict[str, Any]],
     *,

@@ -1,0 +1,32 @@
+"""The benchmarks run; how fast they are is not for a test on a noisy machine to say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "grader.benchmarks", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_list_benchmark_tells_both_medians() -> None:
+    done = run("list", "1")
+    assert done.returncode == 0, done.stderr
+    assert "grader list" in done.stdout
+    assert "python -c pass" in done.stdout
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_single_benchmark_tells_a_ratio_or_what_it_needs() -> None:
+    done = run("single", "1")
+    assert (done.returncode == 0 and "ratio of the medians" in done.stdout) or "needs a docker client" in done.stderr
+
+
+def test_an_unknown_benchmark_is_refused() -> None:
+    done = run("nothing")
+    assert done.returncode == 2
+    assert "usage" in done.stderr
