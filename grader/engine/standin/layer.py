@@ -40,9 +40,9 @@ def inspect(engine: Engine, name: str) -> dict[str, Any] | None:
 def load(engine: Engine, archive: Path, name: str, recipe: Recipe, labels: Mapping[str, str]) -> None:
     """Make an unpacked file system an image of one layer. Raises EngineError."""
     changes = [*recipe.changes, *(f"LABEL {key}={value}" for key, value in labels.items())]
-    repository, _, tag = name.rpartition(":")
     try:
-        answer = str(engine.client.import_image_from_file(str(archive), repository, tag, changes))
+        # The tag stays in the name, as docker's own CLI sends it: Podman takes no notice of a parameter for it.
+        answer = str(engine.client.import_image_from_file(str(archive), name, None, changes))
     except _ENGINE_FAULTS as error:
         raise failed(recipe.reference, engine.endpoint, (str(error),), late=False) from error
     if '"error"' in answer:
