@@ -12,6 +12,7 @@ import json
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 #: TCP_LISTEN in the `st` column of /proc/net/tcp (include/net/tcp_states.h in Linux).
@@ -43,8 +44,8 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
     """One HTTP exchange.
 
     ``question``: host, port, method, path, headers (a list of pairs), body (base64), within (seconds, over the whole
-    exchange), limit (bytes of body). The answer: status, headers (a list of pairs), body (base64), cut (whether the body
-    was longer than limit), elapsed (seconds) - or error and kind: refused, timeout, protocol.
+    exchange), limit (bytes of body). The answer: status, headers (a list of pairs), body (base64), cut (whether the
+    body was longer than limit), elapsed (seconds) - or error and kind: refused, timeout, protocol.
     """
     started = time.monotonic()
     try:
@@ -94,8 +95,7 @@ def listeners(folder: str = "/proc/thread-self/net") -> list[dict[str, Any]]:
     found = []
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         try:
-            with open(f"{folder}/{table}") as file:
-                lines = file.read().splitlines()[1:]
+            lines = Path(folder, table).read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue
         for line in lines:

@@ -66,7 +66,10 @@ def failure(error: str, step: Step | None) -> GraderError:
             return EngineError(f"{what}: {_short(error)}", fix, where=where, log=log)
     if _NETWORK.search(text):
         return EngineError(
-            f"The network failed: {_short(error)}", "See that the engine has one, then grade again.", where=where, log=log
+            f"The network failed: {_short(error)}",
+            "See that the engine has one, then grade again.",
+            where=where,
+            log=log,
         )
     for pattern, what in _THEIRS:
         if pattern.search(text):
@@ -81,7 +84,7 @@ def failure(error: str, step: Step | None) -> GraderError:
 
 
 def timeout(step: Step | None, limit: float, *, engine_hung: bool) -> GraderError:
-    """The build took longer than ``limit`` seconds; an engine that never began or cannot be stopped is to blame itself."""
+    """The build took longer than ``limit`` seconds; an engine that never began or cannot be stopped is to blame."""
     if engine_hung or step is None:
         return EngineError(
             f"The engine did not finish the build within {human_time(limit)}, nor end it when asked to",

@@ -1,7 +1,7 @@
 """A build context -> an image, through BuildKit and the Engine API, without a CLI and without buildx.
 
-`POST /build?version=2` (Engine API, ImageBuild) takes the tar and answers with JSON lines: BuildKit's trace, the image's
-id, or an error. Podman takes the same call and answers with its own builder's text.
+`POST /build?version=2` (Engine API, ImageBuild) takes the tar and answers with JSON lines: BuildKit's trace, the
+image's id, or an error. Podman takes the same call and answers with its own builder's text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,8 @@ from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from grader.engine.connect import Engine
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
@@ -167,7 +169,7 @@ def _deadline(engine: Engine, build_id: str, seconds: float) -> Iterator[_Clock]
 
 def _cancel(engine: Engine, build_id: str) -> None:
     """Asks the engine to end the build; a connection of its own, because the client's may be busy with the answer."""
-    client = engine.client
+    client: Any = engine.client
     with suppress(requests.RequestException, OSError):
         client.post(client._url("/build/cancel"), params={"id": build_id}, timeout=CANCEL_GRACE)  # noqa: SLF001
 
@@ -185,8 +187,8 @@ def _run(
     engine: Engine, context: Context, build_id: str, options: Options, log: _Log | ClassicLog, clock: _Clock
 ) -> tuple[str | None, str]:
     """Image id and error text, either of which may be missing."""
-    client = engine.client
-    response = client.post(
+    client: Any = engine.client
+    response: requests.Response = client.post(
         client._url("/build"),  # noqa: SLF001  # the SDK has no parameter for BuildKit (docker-py issue 2230)
         data=context.tar,
         params=_parameters(context, build_id, options, _proxies(engine)),
@@ -219,7 +221,8 @@ def _proxies(engine: Engine) -> dict[str, str]:
     Our own engine has no such configuration; there it is the proxy of the machine. These arguments are predefined, so
     they are neither in the image's history nor in a cache key.
     """
-    configured = engine.client._proxy_configs.get_environment()  # noqa: SLF001  # the CLI's own reading, in the SDK
+    client: Any = engine.client
+    configured = client._proxy_configs.get_environment()  # noqa: SLF001  # the CLI's own reading, in the SDK
     if configured or not engine.private:
         return dict(configured)
     names = ("http_proxy", "https_proxy", "no_proxy")

@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 import requests
@@ -22,11 +21,14 @@ from grader.engine import install, private
 from grader.errors import EngineError
 from grader.result import EngineResult, Progress, ProgressEvent, silent
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 #: What Engine 20.10, 28 and Podman 4 all speak.
 API_VERSION = "1.41"
-#: Seconds an engine may take to say that it is there; a socket without an engine behind it answers at once or never.
+#: Seconds an engine may take to say that it is there; a socket without one behind it answers at once or never.
 PING_TIMEOUT = 5.0
-#: Seconds any single call of the Engine API may take before the engine counts as gone; streams have bounds of their own.
+#: Seconds any single call may take before the engine counts as gone; streams have bounds of their own.
 CALL_TIMEOUT = 60.0
 
 
@@ -71,9 +73,8 @@ class Candidate:
 def connect(*, agreed: bool = False, start_private: bool = True, progress: Progress = silent) -> Engine:
     """The first engine that answers, in the order of ``candidates``, else our private one.
 
-    ``agreed`` says that the user lets us install what an engine needs; without ``start_private`` an own engine that does
-    not run is left alone. Raises ``EngineError`` when none answers; the
-    message names every place that was tried.
+    ``agreed`` says that the user lets us install what an engine needs; without ``start_private`` an own engine that
+    does not run is left alone. Raises ``EngineError`` when none answers; the message names every place that was tried.
     """
     tried: list[str] = []
     if found := _first_that_answers(tried):
@@ -217,7 +218,9 @@ def _install(*, agreed: bool, tried: list[str], progress: Progress) -> None:
 def _no_engine(tried: list[str], obstacle: str | None, *, can_start: bool = False) -> EngineError:
     places = "; ".join(tried) or "no socket of Docker, Docker Desktop, Colima, Rancher Desktop or Podman exists"
     if can_start:
-        return EngineError("No container engine answers", "Start the grader's own: `grader engine start`.", where=places)
+        return EngineError(
+            "No container engine answers", "Start the grader's own: `grader engine start`.", where=places
+        )
     fix = obstacle or "Let the grader install one: `grader engine install`, or add --yes to this command."
     return EngineError("No container engine answers", fix, where=places)
 

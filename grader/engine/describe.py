@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from grader.engine import bases
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from grader.engine.connect import Engine
 
 #: Below this many free bytes a course's base images and builds hardly fit.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from grader.engine import layers as layer_reading
-from grader.engine.layers import Entry, Layer
 from grader.errors import EngineError
 from grader.result import ImageResult, LayerResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from grader.engine.connect import Engine
+    from grader.engine.layers import Entry, Layer
     from grader.submission.dockerfile import Dockerfile, Instruction
 
 #: The kernel gives up on a path after 40 symlinks; so do we.
@@ -119,12 +120,13 @@ class Image:
         base = Origin(outer.line, outer.text)
         own = [size.size for size in self.layers[self.base_count :]]
         instructions = [i for i in self._dockerfile.final_instructions() if i.keyword in _LAYERED]
-        made = _align(instructions, own, lambda: self._history_sizes())
+        made = _align(instructions, own, self._history_sizes)
         return (base,) * self.base_count + made
 
     def _history_sizes(self) -> list[int]:
         """What the engine says each layer-making step above the base added, oldest first."""
-        history = self._engine.client.history(self.id)[::-1]
+        client: Any = self._engine.client
+        history = client.history(self.id)[::-1]
         made = [item for item in history if _keyword(item.get("CreatedBy", "")) in _LAYERED]
         count = sum(1 for i in self._dockerfile.final_instructions() if i.keyword in _LAYERED)
         return [int(item.get("Size") or 0) for item in made[-count:]] if count else []
@@ -163,7 +165,9 @@ class Image:
         client = self._engine.client
         container = client.create_container(self.id, command=["/"], labels=self._labels, network_disabled=True)["Id"]
         try:
-            return {path: content for path, real in wanted.items() if (content := self._fetch(container, real)) is not None}
+            return {
+                path: content for path, real in wanted.items() if (content := self._fetch(container, real)) is not None
+            }
         finally:
             with suppress(APIError):
                 client.remove_container(container, force=True, v=True)
@@ -194,8 +198,9 @@ class Image:
 
 def inspect(engine: Engine, reference: str) -> Mapping[str, Any]:
     """What the engine says of an image; raises ``EngineError`` when it has none of that name."""
+    client: Any = engine.client
     try:
-        facts: Mapping[str, Any] = engine.client.inspect_image(reference)
+        facts: Mapping[str, Any] = client.inspect_image(reference)
     except ImageNotFound as error:
         raise EngineError(
             f"The engine has no image {reference}", "Somebody may have removed it meanwhile; grade again."

@@ -18,17 +18,18 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import platformdirs
 
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from grader.engine.connect import Engine
 
 Kind = Literal["file", "link", "dir", "symlink", "special", "whiteout"]
@@ -43,8 +44,8 @@ _CACHE_VERSION = 2
 class Entry(NamedTuple):
     """One name in a layer.
 
-    ``size`` is in bytes of content, 0 for all but regular files; a hard link (``link``) to a file of the same layer is 0
-    too. ``target`` is where a symlink or a hard link points, as written. ``opaque`` hides what layers below had in a
+    ``size`` is in bytes of content, 0 for all but regular files; a hard link (``link``) to a file of the same layer is
+    0 too. ``target`` is where a symlink or a hard link points, as written. ``opaque`` hides what layers below had in a
     directory. A ``whiteout`` hides the name itself.
     """
 
@@ -134,7 +135,7 @@ def _from_stat(child: os.DirEntry[str], inodes: dict[int, str], name: str) -> En
     if stat.S_ISDIR(facts.st_mode):
         return Entry("dir", 0, mode, *owner, opaque=_is_opaque(child.path))
     if stat.S_ISLNK(facts.st_mode):
-        return Entry("symlink", 0, mode, *owner, os.readlink(child.path))
+        return Entry("symlink", 0, mode, *owner, os.readlink(child.path))  # noqa: PTH115 - a Path would drop what is odd in it
     if stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0:
         return Entry("whiteout")
     return Entry("special", 0, mode, *owner)
@@ -168,12 +169,12 @@ def _streamed(engine: Engine, image_id: str, diff_ids: Sequence[str]) -> tuple[L
     return layers
 
 
-def read_export(stream: IO[bytes]) -> tuple[dict[str, dict[str, Entry]], list[dict[str, Any]]]:
+def read_export(stream: io.RawIOBase) -> tuple[dict[str, dict[str, Entry]], list[dict[str, Any]]]:
     """Layers by their path inside the export, and the content of its `manifest.json`."""
     found: dict[str, dict[str, Entry]] = {}
     same: dict[str, str] = {}
     manifests: list[dict[str, Any]] = []
-    with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20, errorlevel=1) as outer:
+    with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", bufsize=1 << 20, errorlevel=1) as outer:
         for member in outer:
             if member.issym():
                 same[member.name] = os.path.normpath(Path(member.name).parent / member.linkname).replace(os.sep, "/")
@@ -191,7 +192,7 @@ def _layer_of(content: IO[bytes] | None) -> dict[str, Entry] | None:
     """The entries of a layer, plain or compressed with gzip; None for a blob that is no layer."""
     if content is None:
         return None
-    reader = io.BufferedReader(content, 1 << 20)  # type: ignore[type-var]
+    reader = io.BufferedReader(cast("io.RawIOBase", content), 1 << 20)
     start = reader.peek(4)[:4]
     if start[:1] in (b"{", b"[", b""):
         return None
@@ -201,7 +202,7 @@ def _layer_of(content: IO[bytes] | None) -> dict[str, Entry] | None:
             "Use base images whose layers are plain or gzip.",
         )
     plain = gzip.GzipFile(fileobj=reader) if start[:2] == b"\x1f\x8b" else reader
-    with tarfile.open(fileobj=plain, mode="r|", bufsize=1 << 20, errorlevel=1) as layer:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|", bufsize=1 << 20, errorlevel=1) as layer:
         return from_tar(layer)
 
 
@@ -209,6 +210,7 @@ def from_tar(layer: tarfile.TarFile) -> dict[str, Entry]:
     """The entries of a layer's tar; whiteouts are names that begin with `.wh.`."""
     entries: dict[str, Entry] = {}
     opaque: list[str] = []
+    passed: list[tarfile.TarInfo] = layer.members  # type: ignore[attr-defined]  # typeshed has no name for it
     for member in layer:
         name = member.name.removeprefix("./").strip("/")
         folder, _, last = name.rpartition("/")
@@ -220,7 +222,7 @@ def from_tar(layer: tarfile.TarFile) -> dict[str, Entry]:
             entries[f"{folder}/{last[4:]}".lstrip("/")] = Entry("whiteout")
         elif name not in ("", "."):
             entries[name] = _from_member(member, entries)
-        layer.members = []  # tarfile would keep every member it has passed
+        passed.clear()  # tarfile would keep every member it has passed
     for folder in opaque:
         entries[folder] = entries.get(folder, Entry("dir", 0, 0o755))._replace(opaque=True)
     return entries

@@ -12,7 +12,6 @@ import ctypes
 import inspect as source_of
 import json
 import os
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ from grader.engine import ask as asking
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from grader.engine.connect import Engine
 
 _CLONE_NEWNET = 0x40000000
@@ -147,7 +148,7 @@ def _enter(pid: int) -> None:
 
 
 def is_ours(pid: int, container: str) -> bool:
-    """Whether ``pid`` on this machine really is a process of ``container``: an engine in a VM counts pids of its own."""
+    """Whether ``pid`` is a process of ``container`` here: an engine in a VM counts pids of its own."""
     try:
         return container in Path(f"/proc/{pid}/cgroup").read_text()
     except OSError:

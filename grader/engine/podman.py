@@ -7,13 +7,14 @@ find the line of a step that failed. Whether a step came from the cache is not t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from grader.engine.trace import LOG_LIMIT, Step
 from grader.result import Progress, ProgressEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grader.submission.dockerfile import Dockerfile, Instruction
 
 _STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP \d+/\d+: (?P<text>.+)$")

@@ -8,7 +8,6 @@ learner's; what the engine fails to do is not.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,23 @@ from docker.errors import APIError, NotFound
 from docker.types import LogConfig, Ulimit
 
 from grader.course.units import human_time
-from grader.engine.namespace import Answer, Entered, Listener, Namespace, Probe, Published, Question, is_ours, start_probe
+from grader.engine.namespace import (
+    Answer,
+    Entered,
+    Listener,
+    Namespace,
+    Probe,
+    Published,
+    Question,
+    is_ours,
+    start_probe,
+)
 from grader.errors import EngineError, SubmissionError
 from grader.result import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from grader.engine.connect import Engine
 
 #: How often a waiting grader looks again, in seconds; with `Entered` a look costs well under a millisecond.
@@ -275,7 +286,8 @@ class _Watch:
         options = self._options
         if self._inside_since is not None:
             return AppError(
-                f"The app listens on port {options.port}, but on 127.0.0.1 only: nobody outside its container reaches it",
+                f"The app listens on port {options.port}, but on 127.0.0.1 only: "
+                "nobody outside its container reaches it",
                 "Let it listen on 0.0.0.0.",
                 log=log,
             )
@@ -288,7 +300,8 @@ class _Watch:
             )
         if self._answer is not None and self._answer.kind != "refused":
             return AppError(
-                f"The app accepts connections on port {options.port}, but GET {options.path} fails: {self._answer.error}",
+                f"The app accepts connections on port {options.port}, "
+                f"but GET {options.path} fails: {self._answer.error}",
                 "Its last log lines may say why.",
                 log=log,
             )

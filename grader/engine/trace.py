@@ -183,10 +183,14 @@ def _status_response() -> Any:
         for number, field_name, kind, type_name, repeated in fields:
             label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
             message.field.add(
-                name=field_name, number=number, type=kind, label=label, type_name=type_name or None  # type: ignore[arg-type]
+                name=field_name,
+                number=number,
+                type=kind,
+                label=label,
+                type_name=type_name or None,
             )
     pool = descriptor_pool.Default()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("grader.buildkit.StatusResponse"))
 
 
