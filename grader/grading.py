@@ -6,46 +6,45 @@ it was.
 
 from __future__ import annotations
 
+import math
 import secrets
-import signal
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from grader.checks.subject import Subject
+from grader import judging
+from grader.checks.subject import Subject, wait
 from grader.engine import bases as base_images
 from grader.engine import build as building
 from grader.engine import frontend, leftovers
 from grader.engine.image import Image
 from grader.engine.sandbox import Options as AppOptions
 from grader.engine.sandbox import Sandbox
-from grader.errors import EngineError, GraderError, RubricError, SubmissionError
+from grader.errors import GraderError, RubricError, UsageError
 from grader.result import (
     CheckResult,
     EngineResult,
-    Fault,
     GradeResult,
     ImageResult,
     Problem,
     Progress,
     ProgressEvent,
-    Status,
     SubmissionResult,
     silent,
 )
+from grader.running import Background, Interruption
 from grader.submission import context as build_context
 from grader.submission import dockerfile as dockerfiles
 from grader.submission import policy
 from grader.submission.files import File, Limits, Submission, collect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
     from grader.checks.base import Check
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
@@ -77,7 +76,8 @@ class Request:
 def grade(request: Request) -> GradeResult:
     """The verdict on one submission.
 
-    Raises ``UsageError`` when the folder is not there, and KeyboardInterrupt when interrupted, with nothing left behind.
+    Raises ``UsageError`` when the folder is not there, ``RubricError`` when the exercise itself is broken, and
+    KeyboardInterrupt when interrupted (Ctrl-C, SIGTERM), with nothing left behind.
     """
     return _Grading(request).verdict()
 
@@ -100,49 +100,63 @@ class _Grading:
         self._problem: Problem | None = None
         self._image: ImageResult | None = None
         self._notes: list[str] = []
+        self._background = Background()
+        self._ended = False
+        self._prepared: Future[None] = Future()
 
     def verdict(self) -> GradeResult:
-        pool = ThreadPoolExecutor(3, "grading")
-        try:
-            self._make_image(pool)
-            self._make_parts(pool)
-            with self._phase("checks"):
-                checks = self._judge()
-                self._image = self._image_result()
-        finally:
-            with self._phase("cleanup"), _uninterrupted():
-                self._clean_up()
-                pool.shutdown(cancel_futures=True)
+        with Interruption() as interruption:
+            try:
+                try:
+                    checks = self._work()
+                finally:
+                    self._end(interruption)
+            finally:
+                # Twice, because a signal may come in the instant before the first one is shielded.
+                self._end(interruption)
         return self._result(checks)
+
+    def _work(self) -> tuple[CheckResult, ...]:
+        self._make_image()
+        self._make_parts()
+        with self._phase("checks"):
+            checks = judging.judge(self._subject, self._chosen(), self._request.progress)
+            self._image = self._image_result()
+        return checks
+
+    def _end(self, interruption: Interruption) -> None:
+        interruption.shielded = True
+        if not self._ended:
+            with self._phase("cleanup"):
+                self._clean_up()
+            self._ended = True
 
     # --- phases -----------------------------------------------------------------------------------------------------
 
-    def _make_image(self, pool: ThreadPoolExecutor) -> None:
+    def _make_image(self) -> None:
         """Fills the Dockerfile, the build and the image into the subject, or why there is none."""
         subject = self._subject
         try:
             with self._phase("prepare"):
                 dockerfile, files = self._prepare()
-            with self._phase("pull"):
+            with self._phase("pull"), judging.engine_faults():
                 engine = self._connect(dockerfile)
-            with self._phase("build"):
-                self._build(engine, dockerfile, files, pool)
-        except GraderError as error:
-            if isinstance(error, (SubmissionError, EngineError)):
-                self._note_problem(error)
-                for part in (subject._dockerfile, subject._build, subject._image, subject._app):  # noqa: SLF001
-                    if not part.done():
-                        part.set_exception(error)
-            else:
-                raise
+            with self._phase("build"), judging.engine_faults():
+                self._build(engine, dockerfile, files)
+        except (UsageError, RubricError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, there is a verdict, and it says whose fault it was
+            told = error if isinstance(error, GraderError) else judging.bug(error)
+            self._note_problem(told)
+            for part in (subject._dockerfile, subject._build, subject._image, subject._app):  # noqa: SLF001
+                if not part.done():
+                    part.set_exception(told)
 
     def _prepare(self) -> tuple[Dockerfile, dict[str, File]]:
         rubric = self._rubric
         limits = Limits(dockerfile=rubric.limits.dockerfile, context=rubric.limits.context)
         starter = self._request.exercise.starter
-        self._submission = collect(
-            starter, self._request.folder, rubric.submit, limits=limits, name=self._request.name
-        )
+        self._submission = collect(starter, self._request.folder, rubric.submit, limits=limits, name=self._request.name)
         files = dict(self._submission.files)
         dockerfile = dockerfiles.parse(files[_DOCKERFILE].data)
         # What can be judged without building is judged even if the policy forbids the build.
@@ -159,14 +173,14 @@ class _Grading:
         )
         return engine
 
-    def _build(self, engine: Engine, dockerfile: Dockerfile, files: dict[str, File], pool: ThreadPoolExecutor) -> None:
+    def _build(self, engine: Engine, dockerfile: Dockerfile, files: dict[str, File]) -> None:
         progress = self._request.progress
         written = files[_DOCKERFILE]
         sent = replace(written, data=frontend.prepare(engine, dockerfile, written.data, progress=progress))
         context = build_context.pack(files | {_DOCKERFILE: sent}, limit=self._rubric.limits.context)
         self._sandbox = Sandbox(engine, self._run.labels, probes=[base.reference for base in self._bases])
         if self._wants_app():
-            pool.submit(self._sandbox.prepare)
+            self._fill(self._prepared, self._sandbox.prepare)
         options = building.Options(timeout=self._rubric.build.timeout, labels=self._run.labels)
         build = building.build(engine, context, dockerfile, options, progress=progress)
         if build.failure is not None:
@@ -175,16 +189,31 @@ class _Grading:
         self._subject._build.set_result(build)  # noqa: SLF001
         self._image_object = Image(engine, build.image_id, dockerfile, self._run.labels)
 
-    def _make_parts(self, pool: ThreadPoolExecutor) -> None:
+    def _make_parts(self) -> None:
         """Reads the image and starts the app side by side."""
         subject = self._subject
         if subject._image.done():  # noqa: SLF001
             return
-        _fill(subject._image, pool, self._read_image)  # noqa: SLF001
+        self._fill(subject._image, self._read_image)  # noqa: SLF001
         if self._wants_app():
             with self._phase("start"):
-                _fill(subject._app, pool, self._start_app)  # noqa: SLF001
-                _wait(subject._app)  # noqa: SLF001
+                self._fill(subject._app, self._start_app)  # noqa: SLF001
+                wait(subject._app)  # noqa: SLF001
+        else:
+            message = "A check asks for the running app, but its type does not say so in `needs`"
+            subject._app.set_exception(RubricError(message, "Add `app` to the `needs` of the check type."))  # noqa: SLF001
+
+    def _fill(self, part: Future[T], make: Callable[[], T]) -> None:
+        def work() -> None:
+            try:
+                with judging.engine_faults():
+                    made = make()
+            except BaseException as error:  # noqa: BLE001  # whoever asks for the part gets it
+                part.set_exception(error)
+            else:
+                part.set_result(made)
+
+        self._background.start(work)
 
     def _read_image(self) -> Image:
         image = self._image_object
@@ -203,69 +232,31 @@ class _Grading:
             memory=app.memory,
             internet=app.network == "internet",
         )
+        # Two at a time would start two probes; if it failed, `start` tries once more and tells why.
+        wait(self._prepared)
         return self._sandbox.start(self._image_object.id, options, progress=self._request.progress)
 
     def _wants_app(self) -> bool:
         return any("app" in check.needs for check in self._chosen())
 
     def _clean_up(self) -> None:
+        """Removes containers and image; twice, because a thread that still works may make one more before it ends."""
         if self._engine is None:
             return
         self._request.progress(ProgressEvent("cleanup", "removing containers and image", detail=True))
         if self._sandbox:
-            self._notes.extend(self._sandbox.notes)
             self._sandbox.close()
+        if self._background.busy():
+            leftovers.remove(self._engine, self._run)
+            self._background.join(_PATIENCE)
+        if self._sandbox:
+            self._sandbox.close()
+            self._notes.extend(self._sandbox.notes)
         leftovers.remove(self._engine, self._run)
-
-    # --- judging ----------------------------------------------------------------------------------------------------
 
     def _chosen(self) -> tuple[Check, ...]:
         only = self._request.only
         return tuple(check for check in self._rubric.checks if not only or check.id in only)
-
-    def _judge(self) -> tuple[CheckResult, ...]:
-        results: list[CheckResult] = []
-        blocked_by = ""
-        reported: dict[int, str] = {}
-        for check in self._chosen():
-            if blocked_by:
-                result = _skipped(check, blocked_by)
-            else:
-                self._request.progress(ProgressEvent("checks", check.title or check.id, detail=True))
-                result = self._run_check(check, reported)
-                if check.required and result.status is Status.FAILED:
-                    blocked_by = check.id
-            results.append(result)
-        return tuple(results)
-
-    def _run_check(self, check: Check, reported: dict[int, str]) -> CheckResult:
-        """``reported``: a submission's error is told by the first check that meets it; the others are skipped."""
-        began = time.monotonic()
-        try:
-            outcome = check.run(self._subject)
-        except SubmissionError as error:
-            first = reported.setdefault(id(error), check.id)
-            if first != check.id:
-                return _skipped(check, first)
-            return replace(_failed_by(check, error), duration=time.monotonic() - began)
-        except GraderError as error:
-            return replace(_error(check, error.fault, error.what, error.fix), duration=time.monotonic() - began)
-        except Exception as error:  # noqa: BLE001  # a bug of ours must never cost a learner points
-            bug = f"{type(error).__name__}: {error} (a bug in the grader; please report it)"
-            result = _error(check, Fault.INFRASTRUCTURE, bug, "")
-            return replace(result, evidence={"traceback": traceback.format_exc()}, duration=time.monotonic() - began)
-        failed = outcome.status is Status.FAILED
-        return CheckResult(
-            **_told(check),
-            status=outcome.status,
-            fault=Fault.LEARNER if failed else None,
-            score=0.0 if failed else check.points,
-            expected=outcome.expected,
-            got=outcome.got,
-            line=outcome.line,
-            evidence=outcome.evidence,
-            duration=time.monotonic() - began,
-        )
 
     # --- the result -------------------------------------------------------------------------------------------------
 
@@ -276,11 +267,13 @@ class _Grading:
         """None when there is no image, or when it could not be read; a check that needed it has said so."""
         try:
             return self._subject.image.result
-        except (SubmissionError, EngineError):
+        except Exception:  # noqa: BLE001  # the same as its checks have met
             return None
 
     def _result(self, checks: tuple[CheckResult, ...]) -> GradeResult:
-        status, score = _total(checks, self._rubric.pass_score, partial=bool(self._request.only), problem=self._problem)
+        status, score = judging.total(
+            checks, self._rubric.pass_score, partial=bool(self._request.only), problem=self._problem
+        )
         submission = self._submission
         name = self._request.name or self._request.folder.resolve().name
         return GradeResult(
@@ -290,7 +283,7 @@ class _Grading:
             submission=SubmissionResult(name, submission.digest if submission else None),
             status=status,
             score=score,
-            max_score=sum(check.points for check in self._chosen()),
+            max_score=math.fsum(check.points for check in self._chosen()),
             pass_score=self._rubric.pass_score,
             engine=self._engine_result(),
             image=self._image,
@@ -299,7 +292,7 @@ class _Grading:
             started=self._started.isoformat(timespec="seconds").replace("+00:00", "Z"),
             duration=round(time.monotonic() - self._began, 4),
             problem=self._problem,
-            notes=tuple([*self._notes, *self._ignored_note()]),
+            notes=(*self._notes, *self._ignored_note()),
         )
 
     def _engine_result(self) -> EngineResult | None:
@@ -324,99 +317,5 @@ class _Grading:
 
 
 _DOCKERFILE = "Dockerfile"
-
-
-def _fill(part: Future[T], pool: ThreadPoolExecutor, make: Callable[[], T]) -> None:
-    def work() -> None:
-        try:
-            part.set_result(make())
-        except BaseException as error:  # noqa: BLE001  # whoever asks for the part gets it
-            part.set_exception(error)
-
-    pool.submit(work)
-
-
-def _wait(part: Future[Any]) -> None:
-    """Until it is there, in slices: on Windows a bare wait cannot be interrupted."""
-    while not part.done():
-        try:
-            part.exception(timeout=0.2)
-        except TimeoutError:
-            continue
-
-
-def _told(check: Check) -> dict[str, Any]:
-    return {
-        "id": check.id,
-        "check": check.check,
-        "title": check.title or check.id,
-        "max_score": check.points,
-        "required": check.required,
-        "why": check.why,
-        "hints": check.hints,
-    }
-
-
-def _skipped(check: Check, blocker: str) -> CheckResult:
-    return CheckResult(
-        **_told(check),
-        status=Status.SKIPPED,
-        fault=None,
-        score=0.0,
-        expected=check.expectation(),
-        got=f"not judged, because “{blocker}” failed",
-        evidence={"blocked_by": blocker},
-    )
-
-
-def _failed_by(check: Check, error: SubmissionError) -> CheckResult:
-    evidence: Mapping[str, Any] = {"where": error.where, "fix": error.fix, "log": list(error.log)}
-    return CheckResult(
-        **_told(check),
-        status=Status.FAILED,
-        fault=Fault.LEARNER,
-        score=0.0,
-        expected=check.expectation(),
-        got=error.what,
-        line=error.line,
-        evidence=evidence,
-    )
-
-
-def _error(check: Check, fault: Fault, got: str, fix: str) -> CheckResult:
-    return CheckResult(
-        **_told(check),
-        status=Status.ERROR,
-        fault=fault,
-        score=None,
-        expected=check.expectation(),
-        got=got,
-        evidence={"fix": fix},
-    )
-
-
-def _total(
-    checks: Sequence[CheckResult], pass_score: float, *, partial: bool, problem: Problem | None
-) -> tuple[Status, float | None]:
-    """Status and score. With a selection of checks (``partial``) passing means that all of them did."""
-    if any(check.status is Status.ERROR for check in checks) or (problem and problem.fault is not Fault.LEARNER):
-        return Status.ERROR, None
-    score = sum(check.score or 0.0 for check in checks)
-    if partial:
-        good = all(check.status is Status.PASSED for check in checks)
-    else:
-        good = score >= pass_score and not any(c.required and c.status is not Status.PASSED for c in checks)
-    return (Status.PASSED if good else Status.FAILED), score
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Lets the clean-up finish: a second Ctrl-C would leave containers behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+#: Seconds that a thread has to notice that what it waited for is gone.
+_PATIENCE = 5.0

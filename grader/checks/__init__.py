@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING
 from grader.errors import RubricError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grader.checks.base import Check
 
 _NOT_TYPES = {"base", "subject"}

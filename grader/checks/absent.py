@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import translate
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -13,14 +11,19 @@ from pydantic import Field, model_validator
 from grader.checks.base import Check, Outcome, failed, passed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from grader.checks.subject import Subject
     from grader.engine.image import Image
 
 _DPKG_STATUS = "var/lib/dpkg/status"
+_DPKG_LISTS = "var/lib/dpkg/info/"
 #: Distroless images keep one file a package here.
 _DPKG_FOLDER = "var/lib/dpkg/status.d/"
-_INSTALLED = re.compile(r"^Package: (\S+)\n(?:.*\n)*?Status: \S+ \S+ installed$", re.MULTILINE)
-_METADATA = re.compile(r"(?:^|/)([^/]+?)-[^/-]+(?:-py[\d.]+)?\.(?:dist|egg)-info(?:/(?:METADATA|PKG-INFO))?$")
+#: States in which a package's files are not there (dpkg(1), "Package states").
+_NOT_THERE = {"not-installed", "config-files"}
+#: `name-1.0.dist-info/`, `name-1.0-py3.11.egg-info`, and `name.egg-info/` of editable installs.
+_METADATA = re.compile(r"(?:^|/)([^/]+?)(?:-[^/-]+(?:-py[\d.]+)?\.(?:dist|egg)-info|\.egg-info)$")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,9 @@ class Absent(Check):
   points: 25
 """
 
+    reason: ClassVar[str] = "What the app does not need is pulled by every machine, and is one more thing to attack."
+    advice: ClassVar[str] = "Leave it in an earlier stage: only what the last stage fetches from there ships."
+
     check: Literal["absent"]
     commands: tuple[str, ...] = Field(default=(), description="Names of executables.")
     paths: tuple[str, ...] = Field(default=(), description="Absolute paths; `*`, `?` and `**` as in a shell.")
@@ -59,8 +65,10 @@ class Absent(Check):
     def _looks_for_something(self) -> Self:
         if not (self.commands or self.paths or self.debian_packages or self.pip_packages):
             raise ValueError("absent looks for nothing; give it commands, paths, debian_packages or pip_packages")
-        if any(not path.startswith("/") for path in self.paths):
-            raise ValueError("paths are absolute; begin each with a slash")
+        if any(not path.startswith("/") or not path.strip("/") for path in self.paths):
+            raise ValueError("paths are absolute and name something; begin each with a slash")
+        if any(not name.strip() or "/" in name for name in self.commands):
+            raise ValueError("commands are names without a slash; put what lies at one place only under paths")
         return self
 
     def run(self, subject: Subject) -> Outcome:
@@ -78,7 +86,7 @@ class Absent(Check):
             expected=expected,
             got=f"{got}, such as /{first.path}{origin}",
             line=image.line_of(first.path),
-            found=[f"/{find.path}" for find in finds[:200]],
+            found=[f"/{find.path}" for find in finds],
             count=len(finds),
         )
 
@@ -101,13 +109,14 @@ class Absent(Check):
     def _found_paths(self, image: Image) -> Iterator[Find]:
         for wanted in self.paths:
             if any(sign in wanted for sign in "*?["):
-                pattern = re.compile(path_pattern(wanted.strip("/")))
+                pattern = re.compile(path_pattern(_through_symlinks(image, wanted)))
                 yield from (Find(wanted, path) for path in sorted(image.files) if pattern.fullmatch(path))
             elif (found := _lexists(image, wanted)) is not None:
                 yield Find(wanted, found)
 
     def _found_packages(self, image: Image) -> Iterator[Find]:
         if self.debian_packages:
+            yield from _hidden_database(image)
             yield from (Find(n, p) for n, p in debian_packages(image).items() if n in self.debian_packages)
         if self.pip_packages:
             wanted = {canonical(name): name for name in self.pip_packages}
@@ -126,11 +135,41 @@ def is_command(image: Image, path: str) -> bool:
 
 
 def path_pattern(glob: str) -> str:
-    """A regular expression for a glob in which `*` stays inside a directory and `**` does not."""
-    parts = []
-    for part in glob.split("/"):
-        parts.append(r".*" if part == "**" else translate(part).removesuffix(r"\Z").replace(".*", "[^/]*"))
-    return "/".join(parts).replace("/.*/", "/(?:.*/)?")
+    """A regular expression for a glob of a shell: `*`, `?` and `[...]` stay inside a directory, `**` does not."""
+    parts = glob.strip("/").split("/")
+    written = ""
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if part == "**":
+            written += ".+" if last else "(?:.*/)?"
+        else:
+            written += "".join(map(_sign, re.findall(r"\[[!^]?\]?[^\]]*\]|.", part))) + ("" if last else "/")
+    return f"(?s:{written})"
+
+
+def _sign(sign: str) -> str:
+    if sign == "*":
+        return "[^/]*"
+    if sign == "?":
+        return "[^/]"
+    if len(sign) > 1:
+        inside = sign[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("&", r"\&").replace("~", r"\~")
+        negated = inside[0] in "!^"
+        characters = inside[1:] if negated else inside
+        characters = characters.replace("]", r"\]")
+        return f"[^/{characters}]" if negated else f"(?!/)[{characters}]"
+    return re.escape(sign)
+
+
+def _through_symlinks(image: Image, glob: str) -> str:
+    """``glob`` with the folders before its first sign where they really lie: `/bin/*` means `/usr/bin/*` on Debian."""
+    parts = glob.strip("/").split("/")
+    plain = next(index for index, part in enumerate(parts) if any(sign in part for sign in "*?["))
+    folder = "/".join(parts[:plain])
+    real = image.resolve(folder) if folder else ""
+    # The folder's own name is no glob, whatever characters are in it.
+    quoted = re.sub(r"([*?[])", r"[\1]", real if real is not None else folder)
+    return "/".join([*([quoted] if quoted else []), *parts[plain:]])
 
 
 def _lexists(image: Image, path: str) -> str | None:
@@ -144,21 +183,31 @@ def _lexists(image: Image, path: str) -> str | None:
 
 
 def debian_packages(image: Image) -> dict[str, str]:
-    """Installed Debian packages -> the file that says so."""
+    """Installed Debian packages -> a file that came with them, else the one that says that they are installed."""
     separate = [path for path in image.files if path.startswith(_DPKG_FOLDER) and not path.endswith(".md5sums")]
-    contents = image.read([_DPKG_STATUS, *separate])
     found: dict[str, str] = {}
-    for path, content in contents.items():
-        text = content.decode(errors="replace")
-        if path == _DPKG_STATUS:
-            found |= {
-                match[1]: path
-                for paragraph in text.split("\n\n")
-                if (match := _INSTALLED.search(paragraph)) is not None
-            }
-        elif match := re.search(r"^Package: (\S+)$", text, re.MULTILINE):
-            found[match[1]] = path
-    return found
+    for path, content in image.read([_DPKG_STATUS, *separate]).items():
+        for paragraph in content.decode(errors="replace").split("\n\n"):
+            fields = dict(
+                line.split(": ", 1) for line in paragraph.splitlines() if re.match(r"(Package|Status): ", line)
+            )
+            # In distroless images there is no status: what has a file is there.
+            state = fields.get("Status", "installed").split()
+            if "Package" in fields and state and state[-1] not in _NOT_THERE:
+                found[fields["Package"].strip()] = path
+    lists = {_package_of(path): path for path in image.files if path.startswith(_DPKG_LISTS) and path.endswith(".list")}
+    return {name: lists.get(name, path) for name, path in found.items()}
+
+
+def _package_of(path: str) -> str:
+    """`var/lib/dpkg/info/libc6:amd64.list` -> `libc6`."""
+    return path.removeprefix(_DPKG_LISTS).removesuffix(".list").partition(":")[0]
+
+
+def _hidden_database(image: Image) -> Iterator[Find]:
+    """A package database that a layer brought and a later one deleted: what is installed cannot be told any more."""
+    if _DPKG_STATUS not in image.files and any(_DPKG_STATUS in layer.entries for layer in image.layers):
+        yield Find("the deleted list of Debian packages", _DPKG_STATUS)
 
 
 def pip_packages(image: Image) -> dict[str, str]:

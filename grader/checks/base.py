@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
@@ -11,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from grader.result import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grader.checks.subject import Subject
 
 
@@ -42,6 +43,9 @@ class Check(BaseModel):
 
     #: What the check looks at (`image`, `app`): the grader makes these ready side by side, before the first check asks.
     needs: ClassVar[frozenset[str]] = frozenset()
+    #: Why it matters and what to try, for a rubric that does not say so itself.
+    reason: ClassVar[str] = ""
+    advice: ClassVar[str] = ""
     #: A check of this type as YAML, for `grader checks`.
     example: ClassVar[str] = ""
 

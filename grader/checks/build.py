@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,9 @@ class Build(Check):
   required: true
 """
 
+    reason: ClassVar[str] = "Without an image there is nothing to run and nothing to look at."
+    advice: ClassVar[str] = "Build it yourself with `docker build .` and read the first error, not the last."
+
     check: Literal["build"]
     within: Duration | None = Field(default=None, description="The longest that the build may take.")
 
@@ -31,7 +34,7 @@ class Build(Check):
         """Fails with what the learner's files did wrong."""
         build = subject.build
         cached = sum(1 for step in build.steps if step.cached)
-        evidence = {"steps": len(build.steps), "cached": cached, "duration": round(build.duration, 3)}
+        evidence: dict[str, Any] = {"steps": len(build.steps), "cached": cached, "duration": round(build.duration, 3)}
         got = f"built in {human_time(build.duration)}"
         if self.within is None or build.duration <= self.within:
             return passed(expected=self.expectation(), got=got, **evidence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -12,8 +11,10 @@ from grader.checks.base import Check, Outcome, failed, passed
 from grader.submission.policy import normalise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from grader.checks.subject import Subject
-    from grader.submission.dockerfile import CopyFrom
+    from grader.submission.dockerfile import CopyFrom, Stage
     from grader.submission.dockerfile import Dockerfile as Parsed
 
 
@@ -47,6 +48,9 @@ class Dockerfile(Check):
   final_base: ["python:3.11-slim"]
   points: 15
 """
+
+    reason: ClassVar[str] = "Stages keep what builds the app apart from what runs it."
+    advice: ClassVar[str] = "`FROM IMAGE AS name` starts and names a stage; `COPY --from=name` fetches from it."
 
     check: Literal["dockerfile"]
     stages: Stages | None = Field(default=None, description="Number and names of the stages.")
@@ -82,7 +86,9 @@ class Dockerfile(Check):
         if self.stages:
             least, most = self.stages.min, self.stages.max
             count = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-            parts.append(f"{count} stage{'s' * (count != '1')}{', those used by name named' if self.stages.named else ''}")
+            parts.append(
+                f"{count} stage{'s' * (count != '1')}{', each with a name and used by it' if self.stages.named else ''}"
+            )
         if self.copies_from_stage:
             parts.append("files taken from an earlier stage")
         if self.final_base:
@@ -94,21 +100,48 @@ class Dockerfile(Check):
             yield from _stage_faults(parsed, self.stages)
         if self.copies_from_stage and not _crossing(parsed):
             yield "the final image takes nothing from an earlier stage", parsed.final.line
-        base = normalise(parsed.base_image(parsed.final))
-        if self.final_base and not any(fnmatchcase(base, normalise(wanted)) for wanted in self.final_base):
+        base = parsed.base_image(parsed.final)
+        if self.final_base and not any(_is_image(base, wanted) for wanted in self.final_base):
             yield f"the final stage starts from {base}", parsed.chain(parsed.final)[0].line
+
+
+def _is_image(reference: str, wanted: str) -> bool:
+    """Whether ``reference`` is an image as ``wanted`` names it; `python*` is one of any tag."""
+    pattern = normalise(wanted)
+    any_tag = "*" in wanted and ":" not in wanted.rpartition("/")[2] and "@" not in wanted
+    return fnmatchcase(normalise(reference), pattern.removesuffix(":latest") + ":*" if any_tag else pattern)
 
 
 def _used(parsed: Parsed) -> list[int]:
     """The stages that the final image needs, itself among them."""
-    return sorted({parsed.final.index, *parsed.reachable(parsed.final)})
+    seen: set[int] = set()
+    todo = [parsed.final.index]
+    while todo:
+        stage = parsed.stages[todo.pop()]
+        seen.add(stage.index)
+        needs = [stage.parent, *(copy.stage for copy in _copies(parsed, stage))]
+        todo += [index for index in needs if index is not None and index not in seen]
+    return sorted(seen)
+
+
+def _copies(parsed: Parsed, stage: Stage) -> list[CopyFrom]:
+    """What the build of ``stage`` takes: its own ONBUILD does nothing yet, that of the stage it starts from does."""
+    found = [copy for copy in parsed.copies(stage) if copy.line not in _trigger_lines(stage)]
+    if stage.parent is not None:
+        parent = parsed.stages[stage.parent]
+        found += [copy for copy in parsed.copies(parent) if copy.line in _trigger_lines(parent)]
+    return found
+
+
+def _trigger_lines(stage: Stage) -> set[int]:
+    return {instruction.line for instruction in stage.instructions if instruction.trigger}
 
 
 def _crossing(parsed: Parsed) -> list[CopyFrom]:
     """Where the final stage, or one that it starts from, takes files out of another stage."""
     chain = parsed.chain(parsed.final)
     own = {stage.index for stage in chain}
-    copies = (copy for stage in chain for copy in parsed.copies(stage))
+    copies = (copy for stage in chain for copy in _copies(parsed, stage))
     return [copy for copy in copies if copy.stage is not None and copy.stage not in own]
 
 
@@ -132,6 +165,6 @@ def _unnamed(parsed: Parsed, used: list[int]) -> Iterator[tuple[str, int | None]
         if stage.name is None and index != parsed.final.index:
             yield f"the stage of line {stage.line} has no name", stage.line
     for index in used:
-        for copy in parsed.copies(parsed.stages[index]):
+        for copy in _copies(parsed, parsed.stages[index]):
             if copy.stage is not None and copy.source.isdigit():
                 yield f"line {copy.line} takes from stage {copy.source} by its number", copy.line

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import ByteSize, Duration, human_size, human_time
+from grader.errors import RubricError
 
 if TYPE_CHECKING:
     from grader.checks.subject import Subject
@@ -20,12 +23,18 @@ if TYPE_CHECKING:
 _METHODS = ("get", "post", "put", "delete", "head", "patch", "options")
 _FRESH = re.compile(r"\{fresh(?:\.(?P<form>[a-z0-9]+))?\}")
 #: What an app can be asked to do with the fresh value: nothing that was recorded before can know the outcome.
-_FORMS = {
+_FORMS: dict[str | None, Callable[[str], str]] = {
     None: lambda value: value,
     "sha256": lambda value: hashlib.sha256(value.encode()).hexdigest(),
     "reversed": lambda value: value[::-1],
     "upper": lambda value: value.upper(),
 }
+#: A header's name (RFC 9110, 5.6.2), and what no value may hold.
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NO_VALUE = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
+#: Seconds that a rubric's regular expression may take on an answer.
+_MATCH_WITHIN = 5.0
+_MATCH = "import re,sys;b=sys.stdin.buffer.read().decode();print(bool(re.search(sys.argv[1],b)))"
 
 
 class Http(Check):
@@ -45,6 +54,11 @@ class Http(Check):
   json: {text: "{fresh}"}
   points: 25
 """
+
+    reason: ClassVar[str] = "An image is there to run, and this is what others ask of it."
+    advice: ClassVar[str] = (
+        "Start it yourself with `docker run --rm -p PORT:PORT IMAGE`, ask it, and read what it prints."
+    )
 
     check: Literal["http"]
     get: str | None = Field(default=None, description="The path to ask for with GET.")
@@ -80,12 +94,30 @@ class Http(Check):
         given = [method for method in _METHODS if getattr(self, method) is not None]
         if len(given) != 1:
             raise ValueError(f"http asks for {len(given)} requests; give it exactly one of {', '.join(_METHODS)}")
-        if not self.request[1].startswith("/") or re.search(r"[\s\x00-\x1f\x7f]", self.request[1]):
+        if not re.fullmatch(r"/[!-~]*", self.request[1]):
             raise ValueError(f"{given[0]} is no path; begin it with a slash, and write %20 for a space")
         for form in _forms([*self._strings()]):
             if form not in _FORMS:
                 raise ValueError(f"{{fresh.{form}}} is not known; use one of {', '.join(filter(None, _FORMS))}")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        for name, value in [*self.headers.items(), *self.response_headers.items()]:
+            if not _HEADER.fullmatch(name) or _NO_VALUE.search(value):
+                raise ValueError(f"{name!r} is no header that HTTP can carry; use plain letters on one line")
+        if self.text == "":
+            raise ValueError("text is empty, and every body contains that; give a text or leave it out")
+        if "expected_json" in self.model_fields_set and self.expected_json is None:
+            raise ValueError("json is empty; say what it must contain, or leave it out")
+        bodiless = self.head is not None or self.status in (204, 304) or self.status < 200
+        if self._wants_body() and bodiless:
+            why = "head" if self.head is not None else f"status {self.status}"
+            raise ValueError(f"an answer to {why} has no body; drop text, matches and json")
+        return self
+
+    def _wants_body(self) -> bool:
+        return self.text is not None or self.matches is not None or self.expected_json is not None
 
     @property
     def request(self) -> tuple[str, str]:
@@ -134,33 +166,35 @@ class Http(Check):
         if answer.status != self.status:
             yield f"status {answer.status}"
         yield from self._header_faults(answer, fresh)
+        if not self._wants_body():
+            return
         if answer.cut:
             yield f"a body of more than {human_size(self.limit)}"
             return
         body = answer.body.decode(errors="replace")
         if self.text is not None and refresh(self.text, fresh) not in body:
             yield f"a body without that text: {_shown(body)}"
-        if self.matches is not None and not re.search(refresh(self.matches, fresh), body):
+        if self.matches is not None and not found(refresh(self.matches, fresh), body):
             yield f"a body without such a match: {_shown(body)}"
         if self.expected_json is not None:
             yield from self._json_faults(body, fresh)
 
     def _header_faults(self, answer: Answer, fresh: str) -> Iterator[str]:
-        given = {name.lower(): value for name, value in answer.headers}
         for name, value in self.response_headers.items():
-            found = given.get(name.lower())
-            if found is None:
+            given = [each.strip() for sent, each in answer.headers if sent.lower() == name.lower()]
+            wanted = refresh(value, fresh)
+            if not given:
                 yield f"no header {name}"
-            elif found != refresh(value, fresh):
-                yield f"{name}: {_shown(found)}"
+            elif not any(_same_header(name, wanted, each) for each in given):
+                yield f"{name}: {_shown(', '.join(given))}"
 
     def _json_faults(self, body: str, fresh: str) -> Iterator[str]:
         try:
-            found = json.loads(body)
+            answered = json.loads(body.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             yield f"a body that is no JSON: {_shown(body)}"
             return
-        difference = missing(refresh(self.expected_json, fresh), found)
+        difference = missing(refresh(self.expected_json, fresh), answered)
         if difference:
             yield difference
 
@@ -180,7 +214,7 @@ def refresh(value: Any, fresh: str) -> Any:
     if isinstance(value, str):
         return _FRESH.sub(lambda match: _FORMS[match["form"]](fresh), value)
     if isinstance(value, Mapping):
-        return {refresh(key, fresh): refresh(item, fresh) for key, item in value.items()}
+        return {refresh(str(key), fresh): refresh(item, fresh) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [refresh(item, fresh) for item in value]
     return value
@@ -194,11 +228,11 @@ def missing(wanted: Any, found: Any, path: str = "") -> str:
     here = path or "the body"
     if isinstance(wanted, Mapping):
         if not isinstance(found, Mapping):
-            return f"{here} is {_shown(json.dumps(found))}, not an object"
+            return f"{here} is {_shown(_written(found))}, not an object"
         for key, item in wanted.items():
             name = f"{path}.{key}" if path else str(key)
             if str(key) not in found:
-                return f"no {name} in the JSON: {_shown(json.dumps(found))}"
+                return f"no {name} in the JSON: {_shown(_written(found))}"
             if difference := missing(item, found[str(key)], name):
                 return difference
         return ""
@@ -206,16 +240,16 @@ def missing(wanted: Any, found: Any, path: str = "") -> str:
         return _missing_items(wanted, found, here)
     # True == 1 in Python, not in JSON.
     same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
-    return "" if same else f"{here} is {_shown(json.dumps(found))}"
+    return "" if same else f"{here} is {_shown(_written(found))}"
 
 
 def _missing_items(wanted: list[Any], found: Any, here: str) -> str:
     if not isinstance(found, list):
-        return f"{here} is {_shown(json.dumps(found))}, not a list"
+        return f"{here} is {_shown(_written(found))}, not a list"
     items = iter(found)
     for item in wanted:
         if not any(not missing(item, candidate) for candidate in items):
-            return f"{here} has no {_shown(json.dumps(item))} (in this order): {_shown(json.dumps(found))}"
+            return f"{here} has no {_shown(_written(item))} (in this order): {_shown(_written(found))}"
     return ""
 
 
@@ -228,6 +262,38 @@ def _evidence(answer: Answer, method: str, path: str) -> dict[str, Any]:
         "elapsed": round(answer.elapsed, 4),
         "error": answer.error,
     }
+
+
+def _same_header(name: str, wanted: str, given: str) -> bool:
+    """Equal, but that a media type asked for without parameters may come with some: `; charset=utf-8`."""
+    if name.lower() == "content-type" and ";" not in wanted:
+        return given.partition(";")[0].strip().lower() == wanted.strip().lower()
+    return given == wanted
+
+
+def found(pattern: str, body: str) -> bool:
+    """Whether ``pattern`` is found in ``body``.
+
+    Another process looks, because a search cannot be broken off and a body can be made so that it takes for ever: then
+    it raises ``RubricError``.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _MATCH, pattern]
+    try:
+        done = subprocess.run(command, input=body.encode(), capture_output=True, timeout=_MATCH_WITHIN, check=True)
+    except subprocess.TimeoutExpired as error:
+        raise RubricError(
+            f"The regular expression {pattern} takes more than {human_time(_MATCH_WITHIN)} on the app's answer",
+            "Write it without a repetition inside a repetition.",
+        ) from error
+    return done.stdout.split() == [b"True"]
+
+
+def _written(value: Any) -> str:
+    """As JSON; an app can answer with lists nested deeper than can be written back."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "JSON nested very deep"
 
 
 def _shown(text: str, limit: int = 200) -> str:

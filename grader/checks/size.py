@@ -26,6 +26,9 @@ class Size(Check):
   points: 25
 """
 
+    reason: ClassVar[str] = "Every machine that runs the app pulls the image first, and waits for each megabyte of it."
+    advice: ClassVar[str] = "`docker history IMAGE` shows what each line adds; look at the line named above first."
+
     check: Literal["size"]
     max: ByteSize | None = Field(default=None, description="What the whole image may weigh.")
     over_base: ByteSize | None = Field(default=None, description="What the Dockerfile may add to its base image.")
@@ -44,14 +47,16 @@ class Size(Check):
         added = image.size - image.base_size
         fits = (self.max is None or image.size <= self.max) and (self.over_base is None or added <= self.over_base)
         evidence = {"size": image.size, "base_size": image.base_size, "added": added, "max": self.max}
-        got = f"{human_size(image.size, unlike=self.max)}, {human_size(added, unlike=self.over_base)} of it over the base"
+        got = (
+            f"{human_size(image.size, unlike=self.max)}, {human_size(added, unlike=self.over_base)} of it over the base"
+        )
         if fits:
             return passed(expected=self.expectation(), got=got, **evidence)
         what, line = self._heaviest(image)
         return failed(expected=self.expectation(), got=f"{got}; {what}", line=line, **evidence)
 
     def _heaviest(self, image: Image) -> tuple[str, int | None]:
-        """The line to look at first: the heaviest of the Dockerfile's own, or the FROM when the base alone is too big."""
+        """The line to look at first: the heaviest of the Dockerfile's own, or the FROM when its image is heavier."""
         own = max(image.own_layers, key=lambda layer: layer.size, default=None)
         over = self.over_base is not None and image.size - image.base_size > self.over_base
         if own is None or (not over and image.base_size >= own.size):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from grader.engine.build import Build
     from grader.engine.image import Image
     from grader.engine.sandbox import App
     from grader.submission.dockerfile import Dockerfile
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,33 @@ class Subject:
     @property
     def dockerfile(self) -> Dockerfile:
         """The parsed Dockerfile."""
-        return self._dockerfile.result()
+        return _made(self._dockerfile)
 
     @property
     def build(self) -> Build:
         """The finished build: its steps and how long it took."""
-        return self._build.result()
+        return _made(self._build)
 
     @property
     def image(self) -> Image:
         """The built image: layers, files, sizes, configuration."""
-        return self._image.result()
+        return _made(self._image)
 
     @property
     def app(self) -> App:
         """The running app, ready to be asked."""
-        return self._app.result()
+        return _made(self._app)
+
+
+def wait(part: Future[Any]) -> None:
+    """Until it is there, in slices: on Windows a bare wait cannot be interrupted."""
+    while not part.done():
+        try:
+            part.exception(timeout=0.2)
+        except TimeoutError:
+            continue
+
+
+def _made(part: Future[T]) -> T:
+    wait(part)
+    return part.result()

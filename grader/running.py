@@ -1,0 +1,81 @@
+"""Work beside the main thread, and its interruption by a person."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Background:
+    """Work beside the main thread.
+
+    The threads are daemons: one that waits for an engine that does not answer must not keep the process from ending.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is begun yet."""
+        self._threads: list[threading.Thread] = []
+
+    def start(self, work: Callable[[], object]) -> None:
+        """Begins ``work``; what it raises is lost, so let it keep what somebody has to know."""
+
+        def safely() -> None:
+            with suppress(Exception):
+                work()
+
+        thread = threading.Thread(target=safely, name="grading", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def busy(self) -> bool:
+        """Whether any of it still goes on."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def join(self, seconds: float) -> None:
+        """Waits for all of it, this long at most."""
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+class Interruption:
+    """Ctrl-C and SIGTERM (a CI job that is cancelled) end the work; its clean-up they interrupt only when insisted on.
+
+    Outside of the main thread signals are somebody else's business.
+    """
+
+    #: Signals it takes to break off the clean-up.
+    _INSISTS = 3
+
+    def __init__(self) -> None:
+        """``shielded`` is set by whoever begins to clean up."""
+        self.shielded = False
+        self._ignored = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # Whoever started us with a signal ignored (nohup, a shell's background job) means it.
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._signalled)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._ignored and kind is None:
+            raise KeyboardInterrupt
+
+    def _signalled(self, _number: int, _frame: object) -> None:
+        if self.shielded:
+            self._ignored += 1
+            if self._ignored < self._INSISTS:
+                return
+        raise KeyboardInterrupt
