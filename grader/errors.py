@@ -17,6 +17,10 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+class CleanUpInterrupted(KeyboardInterrupt):
+    """Somebody insisted on ending the grader while it removed what it had made."""
+
+
 class GraderError(Exception):
     """Something a person has to know: what happened, where, and how to mend it.
 

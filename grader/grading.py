@@ -292,7 +292,7 @@ class _Grading:
             started=self._started.isoformat(timespec="seconds").replace("+00:00", "Z"),
             duration=round(time.monotonic() - self._began, 4),
             problem=self._problem,
-            notes=(*self._notes, *self._ignored_note()),
+            notes=(*self._notes, *self._selection_note(), *self._ignored_note()),
         )
 
     def _engine_result(self) -> EngineResult | None:
@@ -300,6 +300,10 @@ class _Grading:
             return None
         stand_ins = tuple(base.reference for base in self._bases if base.stand_in)
         return replace(self._engine.result, stand_ins=stand_ins)
+
+    def _selection_note(self) -> Iterator[str]:
+        if self._request.only:
+            yield f"Only a selection of the checks was run: {', '.join(check.id for check in self._chosen())}"
 
     def _ignored_note(self) -> Iterator[str]:
         ignored = self._submission.ignored if self._submission else ()

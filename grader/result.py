@@ -154,4 +154,12 @@ class GradeResult:
 
     def to_json(self) -> dict[str, Any]:
         """The ``grader.result/1`` object, made of dicts, lists, strings, numbers and None only."""
-        return {"schema": SCHEMA} | asdict(self)
+        content = asdict(self)
+        for told in (content, *content["checks"]):
+            told.update({key: _number(told[key]) for key in ("score", "max_score", "pass_score") if key in told})
+        return {"schema": SCHEMA} | content
+
+
+def _number(points: float | None) -> float | None:
+    """Whole points without a fraction: 95, not 95.0."""
+    return int(points) if points is not None and float(points).is_integer() else points

@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from grader.errors import CleanUpInterrupted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,8 +46,13 @@ class Background:
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
+def signals() -> tuple[signal.Signals, ...]:
+    """What ends a program from outside: Ctrl-C, a cancelled CI job, a closed terminal (not on Windows)."""
+    return tuple(found for name in ("SIGINT", "SIGTERM", "SIGHUP") if (found := getattr(signal, name, None)))
+
+
 class Interruption:
-    """Ctrl-C and SIGTERM (a CI job that is cancelled) end the work; its clean-up they interrupt only when insisted on.
+    """Ctrl-C, SIGTERM and SIGHUP end the work; its clean-up they interrupt only when insisted on.
 
     Outside of the main thread signals are somebody else's business.
     """
@@ -61,7 +68,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in signals():
                 # Whoever started us with a signal ignored (nohup, a shell's background job) means it.
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._signalled)
@@ -74,8 +81,8 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _signalled(self, _number: int, _frame: object) -> None:
-        if self.shielded:
-            self._ignored += 1
-            if self._ignored < self._INSISTS:
-                return
-        raise KeyboardInterrupt
+        if not self.shielded:
+            raise KeyboardInterrupt
+        self._ignored += 1
+        if self._ignored >= self._INSISTS:
+            raise CleanUpInterrupted

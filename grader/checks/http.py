@@ -140,7 +140,8 @@ class Http(Check):
         evidence = _evidence(answer, method, refresh(path, fresh))
         faults = list(self._faults(answer, fresh))
         if not faults:
-            got = f"{answer.status} in {human_time(answer.elapsed)}"
+            body = answer.body.decode(errors="replace")
+            got = f"{answer.status} in {human_time(answer.elapsed)}" + (f": {_shown(body, 80)}" if body.strip() else "")
             return passed(expected=self.expectation(fresh), got=got, **evidence)
         evidence["app_log"] = list(subject.app.log())
         return failed(expected=self.expectation(fresh), got="; ".join(faults), **evidence)
@@ -258,7 +259,9 @@ def _evidence(answer: Answer, method: str, path: str) -> dict[str, Any]:
         "request": f"{method} {path}",
         "status": answer.status or None,
         "headers": [list(pair) for pair in answer.headers],
+        # The beginning; a whole megabyte a check would make a class's results unreadable.
         "body": answer.body[:4096].decode(errors="replace"),
+        "body_size": len(answer.body),
         "elapsed": round(answer.elapsed, 4),
         "error": answer.error,
     }

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +13,12 @@ from grader import __version__
 from grader.cli import engine as engine_commands
 from grader.cli import exercises as exercise_commands
 from grader.cli import grade as grade_commands
-from grader.errors import ExitCode, GraderError
+from grader.errors import CleanUpInterrupted, ExitCode, GraderError
 from grader.reports._text import one_line, printable
+from grader.running import signals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -50,35 +53,40 @@ def grade_main(arguments: Sequence[str] | None = None) -> None:
 
 def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> int:
     """Runs a command to its exit code; whatever goes wrong is told on stderr, in words, without a traceback."""
-    _end_on_terminate()
+    _end_on_signals()
     try:
         code: Any = command.main(
             args=None if arguments is None else list(arguments), prog_name=name, standalone_mode=False
         )
         sys.stdout.flush()
-        return int(code or 0)
     except click.ClickException as error:
         error.show()
-        return int(ExitCode.USAGE)
+        code = ExitCode.USAGE
     except GraderError as error:
         _tell(error)
-        return int(error.exit_code)
+        code = error.exit_code
+    except CleanUpInterrupted:
+        code = _interrupted("Interrupted during the clean-up; `grader clean` removes what is left.")
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted; nothing is left behind.", err=True)
-        return int(ExitCode.INTERRUPTED)
+        code = _interrupted("Interrupted; nothing is left behind.")
     except BrokenPipeError:
         # Whoever read our output has gone; the interpreter must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.NOT_PASSED)
+        code = ExitCode.NOT_PASSED
     except Exception as error:
         if os.environ.get("GRADER_DEBUG"):
             raise
-        click.echo(
-            f"The grader itself failed: {type(error).__name__}: {one_line(str(error))[:500]}\n"
-            "  mend: this is a bug; run it again with GRADER_DEBUG=1 and report what it prints.",
-            err=True,
-        )
-        return int(ExitCode.INFRASTRUCTURE)
+        _tell_bug(error)
+        code = ExitCode.INFRASTRUCTURE
+    return int(code or 0)
+
+
+def _tell_bug(error: Exception) -> None:
+    click.echo(
+        f"The grader itself failed: {type(error).__name__}: {one_line(str(error))[:500]}\n"
+        "  mend: this is a bug; run it again with GRADER_DEBUG=1 and report what it prints.",
+        err=True,
+    )
 
 
 def _tell(error: GraderError) -> None:
@@ -90,10 +98,20 @@ def _tell(error: GraderError) -> None:
     click.echo("\n".join(lines), err=True)
 
 
-def _end_on_terminate() -> None:
-    """SIGTERM (a CI job that is cancelled) cleans up as Ctrl-C does."""
+def _interrupted(message: str) -> int:
+    """Impatient fingers must not get a traceback in the last instant."""
+    for number in signals():
+        signal.signal(number, signal.SIG_IGN)
+    click.echo(message, err=True)
+    return int(ExitCode.INTERRUPTED)
+
+
+def _end_on_signals() -> None:
+    """SIGTERM (a CI job that is cancelled) and SIGHUP (a closed terminal) clean up as Ctrl-C does."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in signals():
+        if number != signal.SIGINT and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from rich.table import Table
 from rich.text import Text
 
 from grader.course.units import human_size, human_time
-from grader.reports import Telling
-from grader.reports import terminal
+from grader.reports import Telling, terminal
 from grader.reports._text import one_line
 from grader.result import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
     from grader.result import CheckResult, GradeResult
 
 _BAR = 24
@@ -23,33 +25,50 @@ _BAR = 24
 def write(results: Sequence[GradeResult], out: TextIO, *, verbose: bool) -> None:
     """Prints the results in columns; one that could not be graded is told in full below."""
     screen = terminal.console(out)
-    table = Table(title=f"{results[0].exercise}: {results[0].title}", title_justify="left", expand=False)
-    table.add_column("")
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, expand=False)
+    table.add_column("", ratio=2)
     for result in results:
-        table.add_column(one_line(result.submission.name), overflow="fold")
+        table.add_column(one_line(result.submission.name), overflow="fold", header_style="bold", ratio=3)
     for name, cells in _rows(results):
         table.add_row(name, *cells)
     screen.print()
-    screen.print(table)
+    screen.print(Text(f"{results[0].exercise}  {one_line(results[0].title)}", style="bold"))
+    screen.print()
+    _print(screen, table)
     for result in results:
         if result.status is Status.ERROR or verbose:
+            screen.print()
             terminal.write(result, Telling(verbose=verbose), out)
     stand_ins = dict.fromkeys(name for result in results if result.engine for name in result.engine.stand_ins)
     if stand_ins:
-        screen.print(Text(f"Stand-ins built from Debian packages, in place of the real images: {', '.join(stand_ins)}."))
+        screen.print()
+        for line in Text(terminal.stand_ins(tuple(stand_ins))).wrap(screen, screen.width):
+            line.rstrip()
+            screen.print(line)
+
+
+def _print(screen: Console, table: Table) -> None:
+    """Without the blanks that a table pads its lines with."""
+    options = screen.options.update(width=min(screen.width, 100))
+    for segments in screen.render_lines(table, options, pad=False):
+        line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
+        line.rstrip()
+        screen.print(line, soft_wrap=True)
 
 
 def _rows(results: Sequence[GradeResult]) -> list[tuple[str, list[Text]]]:
     largest = max((result.image.size for result in results if result.image), default=1)
     rows = [
-        ("image size", [_size(result, largest) for result in results]),
+        ("Image size", [_size(result, largest) for result in results]),
         ("over its base", [_over_base(result) for result in results]),
-        ("build", [Text(human_time(result.phases.get("build", 0.0))) for result in results]),
+        ("Time to build", [Text(human_time(result.phases.get("build", 0.0))) for result in results]),
+        ("", [Text() for _ in results]),
     ]
     for index, check in enumerate(results[0].checks):
-        rows.append((check.title, [_check(result.checks[index]) for result in results]))
-    rows.append(("points", [Text(_points(result), style="bold") for result in results]))
-    rows.append(("verdict", [Text(result.status.value, style=_style(result.status)) for result in results]))
+        rows.append((one_line(check.title), [_check(result.checks[index]) for result in results]))
+        rows.append(("", [Text() for _ in results]))
+    rows.append(("Points", [Text(_points(result), style="bold") for result in results]))
+    rows.append(("Verdict", [Text(result.status.value, style=_style(result.status)) for result in results]))
     return rows
 
 
@@ -67,8 +86,12 @@ def _over_base(result: GradeResult) -> Text:
 def _check(check: CheckResult) -> Text:
     text = Text(check.status.value, style=_style(check.status))
     score = "-" if check.score is None else f"{check.score:g}"
-    text.append(f" ({score} of {check.max_score:g})\n", style="default")
-    return text.append(one_line(check.got)[:120], style="default")
+    text.append(f", {score} of {check.max_score:g}\n", style="default")
+    return text.append(_shortened(one_line(check.got)), style="default")
+
+
+def _shortened(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[:most]}… (`grade` tells the rest)"
 
 
 def _points(result: GradeResult) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +11,9 @@ from grader.cli.options import course_option, yes_option
 from grader.errors import EngineError, ExitCode, GraderError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
     from grader.engine.connect import Engine
 
 
@@ -126,6 +127,7 @@ def bases(*, exercises: Sequence[str], refresh: bool, yes: bool, course: Path | 
     from grader.cli.progress import ProgressView  # noqa: PLC0415
     from grader.course.units import human_size  # noqa: PLC0415
     from grader.engine import bases as base_images  # noqa: PLC0415
+    from grader.engine import image  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
 
     wanted = _course_bases(exercises, course)
@@ -134,7 +136,7 @@ def bases(*, exercises: Sequence[str], refresh: bool, yes: bool, course: Path | 
         present = base_images.ensure(found, wanted, stand_ins=yes, refresh=refresh, progress=progress)
     width = max(map(len, wanted))
     for base in present:
-        size = human_size(int(found.client.inspect_image(base.id)["Size"]))
+        size = human_size(int(image.inspect(found, base.id)["Size"]))
         kind = "stand-in built from Debian packages" if base.stand_in else "the real image"
         click.echo(f"{base.reference:<{width}}  {size:>8}  {kind}")
 

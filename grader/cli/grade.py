@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,6 +13,8 @@ from grader.cli.options import course_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.connect import Engine
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("exercise", required=False)
 @click.option(
-    "--submission", type=click.Path(path_type=Path), metavar="DIR", help="The folder to grade; the current one if left out."
+    "--submission",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder to grade; the current one if left out.",
 )
 @click.option(
     "--format", "formats", multiple=True, metavar="NAME[=FILE]",
@@ -57,7 +62,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     outputs = _outputs(formats)
     chosen, rubric = load(exercise, course)
     _known_checks(rubric, only)
-    folder = _submission_folder(submission, chosen)
+    folder = _submission_folder(submission, exercise, chosen)
     with ProgressView(verbose=verbose, quiet=False) as progress:
         result = grading.grade(
             grading.Request(
@@ -114,7 +119,7 @@ def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int
             results.append(grading.grade(request))
     compare.write(results, sys.stdout, verbose=verbose)
     if any(result.status is Status.ERROR for result in results):
-        return ExitCode.INFRASTRUCTURE
+        return max(map(exit_code, results))
     starter, solved = results
     proven = starter.status is Status.FAILED and solved.score == solved.max_score
     return ExitCode.PASSED if proven else ExitCode.NOT_PASSED
@@ -146,27 +151,39 @@ def _engine(*, yes: bool, progress: Progress) -> Engine:
 
 
 def _outputs(formats: Sequence[str]) -> list[tuple[Report, Path | None]]:
-    """The formats asked for, each with the file it goes to; refused before anything is built when there is none such."""
-    from difflib import get_close_matches  # noqa: PLC0415
-
-    from grader import reports  # noqa: PLC0415
-
-    outputs = []
-    for given in formats or ("terminal",):
-        name, _, file = given.partition("=")
-        try:
-            report = reports.load(name)
-        except KeyError:
-            near = get_close_matches(name, reports.names(), 1)
-            meant = f"Did you mean {near[0]}? " if near else ""
-            raise UsageError(
-                f"There is no format “{name}”", f"{meant}Known formats: {', '.join(reports.names())}."
-            ) from None
-        outputs.append((report, Path(file) if file else None))
+    """The formats asked for, each with the file it goes to; refused before anything is built when one cannot be."""
+    outputs = [_output(given) for given in formats or ("terminal",)]
+    if sum(file is None for _, file in outputs) > 1:
+        raise UsageError(
+            "Two formats cannot share the standard output", "Send one to a file, like `--format json=result.json`."
+        )
     return outputs
 
 
+def _output(given: str) -> tuple[Report, Path | None]:
+    from grader import reports  # noqa: PLC0415
+    from grader.course.suggest import closest  # noqa: PLC0415
+
+    name, sign, file = given.partition("=")
+    try:
+        report = reports.load(name)
+    except KeyError:
+        near = closest(name, reports.names())
+        meant = f"Did you mean {near}? " if near else ""
+        raise UsageError(
+            f"There is no format “{name}”", f"{meant}Known formats: {', '.join(reports.names())}."
+        ) from None
+    if not sign:
+        return report, None
+    path = Path(file)
+    if not file or path.is_dir() or not path.parent.is_dir():
+        raise UsageError("The report cannot be written there", "Name a file in a folder that exists.", where=given)
+    return report, path
+
+
 def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[Report, Path | None]]) -> None:
+    """Every report that can be written is; the first that cannot be is told after that."""
+    failure: UsageError | None = None
     for report, file in outputs:
         if file is None:
             _be_utf8(sys.stdout)
@@ -176,7 +193,10 @@ def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[Report,
             with file.open("w", encoding="utf-8") as out:
                 report(result, telling, out)
         except OSError as error:
-            raise UsageError(f"The report cannot be written: {error.strerror}", "Name another file.", where=str(file)) from error
+            what = f"The report cannot be written: {error.strerror}"
+            failure = failure or UsageError(what, "Name another file.", where=str(file))
+    if failure:
+        raise failure
 
 
 def _be_utf8(out: TextIO) -> None:
@@ -199,13 +219,17 @@ def _known_checks(rubric: Rubric, only: Sequence[str]) -> None:
             )
 
 
-def _submission_folder(given: Path | None, exercise: Exercise) -> Path:
+def _submission_folder(given: Path | None, name: str | None, exercise: Exercise) -> Path:
     """The folder to grade: the one given, else where one stands, else (in a clone) the exercise's own starter."""
     if given is not None:
         return given
+    # `grade solutions/03-x` and `grade .` name a folder to grade; `grade 3` never does, even beside a folder 3.
+    named = Path(name) if name and re.search(r"^\.\.?$|[/\\]", name) else None
+    if named and (named / "Dockerfile").exists():
+        return named
     here = Path.cwd()
-    inside_clone = exercise.course.path in (here / "exercises", here, *here.parents) or here == exercise.path
-    if not (here / "Dockerfile").exists() and inside_clone:
+    in_course = exercise.course.path in (here / "exercises", here, *here.parents)
+    if not (here / "Dockerfile").exists() and (in_course or (named and named.is_dir())):
         click.echo(f"Grading {exercise.starter}", err=True)
         return exercise.starter
     return here

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from grader.reports._text import one_line
+from grader.reports._text import clipped, one_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,6 +25,8 @@ class ProgressView:
         self._live = sys.stderr.isatty()
         self._shown = False
         self._last = 0.0
+        # The app starts in a thread of its own and tells from there.
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -35,12 +38,16 @@ class ProgressView:
 
     def __call__(self, event: ProgressEvent) -> None:
         """Shows an event; details come and go on a terminal only, at most ten a second."""
+        with self._lock:
+            self._tell(event)
+
+    def _tell(self, event: ProgressEvent) -> None:
         text = one_line(f"{event.phase}: {event.text}")
         if event.detail:
             if self._live and time.monotonic() - self._last > 0.1:
                 self._last = time.monotonic()
                 self._wipe()
-                sys.stderr.write(text[: self._width() - 1])
+                sys.stderr.write(clipped(text, self._width() - 1))
                 sys.stderr.flush()
                 self._shown = True
             return
@@ -50,7 +57,7 @@ class ProgressView:
             sys.stderr.flush()
         elif self._live and not self._quiet:
             self._last = 0.0
-            self(type(event)(event.phase, event.text, detail=True))
+            self._tell(type(event)(event.phase, event.text, detail=True))
 
     def _wipe(self) -> None:
         if self._shown:

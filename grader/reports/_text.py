@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-#: Characters that turn the direction of a line, and so can make it read as what it is not (Unicode UAX 9).
-_DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+#: Whole escape sequences, as programs send them to colour their output (ECMA-48: CSI, and OSC with its end).
+_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+#: Control, format (they turn the direction of a line or hide in it), line ends of their own, and what is no character.
+_NEVER = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def printable(text: str) -> str:
-    """``text`` without escape sequences' escapes, control characters, direction marks and lone surrogates."""
-    return "".join(_shown(character) for character in text.expandtabs(4))
+    """``text`` without escape sequences; control and format characters and lone surrogates shown as `�`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(character) for character in _SEQUENCE.sub("", text).expandtabs(4))
 
 
 def _shown(character: str) -> str:
     if character == "\n":
         return character
-    if ord(character) in _DIRECTION or unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn"):
+    if unicodedata.category(character) in _NEVER:
         return "�" if character != "\r" else ""
     return character
 
@@ -24,3 +29,19 @@ def _shown(character: str) -> str:
 def one_line(text: str) -> str:
     """The same on a single line."""
     return " ".join(printable(text).split())
+
+
+def last_state(line: str) -> str:
+    """A log line as it stood in the end: what a progress bar wrote before its last carriage return is gone."""
+    states = [state for state in line.split("\r") if state.strip()]
+    return printable(states[-1]).replace("\n", " ") if states else ""
+
+
+def clipped(text: str, cells: int) -> str:
+    """What of ``text`` fits on ``cells`` of a terminal, where East Asian characters take two."""
+    used = 0
+    for index, character in enumerate(text):
+        used += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if used > cells:
+            return text[:index]
+    return text

@@ -5,117 +5,177 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from grader.course.units import human_size, human_time
-from grader.reports._text import one_line, printable
+from grader.reports._text import last_state, one_line
 from grader.result import Fault, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from grader.reports import Telling
-    from grader.result import CheckResult, GradeResult
+    from grader.result import CheckResult, GradeResult, Problem
 
 _STYLE = {Status.PASSED: "green", Status.FAILED: "bold red", Status.SKIPPED: "dim", Status.ERROR: "bold yellow"}
 _WORD = {Status.PASSED: "passed", Status.FAILED: "FAILED", Status.SKIPPED: "skipped", Status.ERROR: "error"}
-#: Log lines shown of a failed step or a failed app; all of them with `--verbose`.
+#: What is shown on a terminal without `--verbose`: log lines of a step or an app, and characters of one text.
 _LOG_LINES = 8
+_LONG = 1000
+#: Beyond this a line is no longer read with ease.
+_WIDEST = 100
 
 
 def console(out: TextIO) -> Console:
-    """A console on ``out``: colour only on a terminal without NO_COLOR, width 80 where there is none."""
+    """A console on ``out``: colour only on a terminal without NO_COLOR, 80 columns where there is no terminal."""
     width = None if out.isatty() or "COLUMNS" in os.environ else 80
-    return Console(file=out, width=width, highlight=False, emoji=False, markup=False, soft_wrap=False)
+    # Rich leaves bold and dim with NO_COLOR; who sets it wants no escape sequence at all.
+    plain = bool(os.environ.get("NO_COLOR"))
+    return Console(
+        file=out, width=width, highlight=False, emoji=False, markup=False, color_system=None if plain else "auto"
+    )
 
 
 def write(result: GradeResult, telling: Telling, out: TextIO) -> None:
-    """Prints the verdict."""
+    """Prints the verdict. Nothing is cut but on a terminal, and there with a word on where the rest is."""
     screen = console(out)
-    screen.print(_heading(result))
-    if result.problem and result.problem.fault is not Fault.LEARNER:
-        screen.print(_problem(result, telling))
-    for check in result.checks:
-        screen.print(_line(check))
-        if check.status in (Status.FAILED, Status.ERROR) and not _told_above(check, result):
-            screen.print(Padding(_details(check, telling), (0, 0, 1, 9)))
-        elif telling.verbose and check.status is Status.PASSED:
-            screen.print(Padding(Text(one_line(check.got), style="dim"), (0, 0, 0, 9)))
-    screen.print()
-    for line in _summary(result, verbose=telling.verbose):
-        screen.print(line)
+    page = _Page(screen, telling, cuts=out.isatty() and not telling.verbose)
+    blank = False
+    for line in page.lines(result):
+        line.rstrip()
+        if line.plain or not blank:
+            screen.print(line, soft_wrap=True)
+        blank = not line.plain
+
+
+class _Page:
+    """A result, laid out as lines of a width."""
+
+    def __init__(self, screen: Console, telling: Telling, *, cuts: bool) -> None:
+        self._screen = screen
+        self._telling = telling
+        self._cuts = cuts
+        self._width = max(20, min(screen.width, _WIDEST))
+        self._indent = 9 if self._width >= 60 else 2
+
+    def lines(self, result: GradeResult) -> Iterator[Text]:
+        yield from self._wrapped(_heading(result))
+        yield Text()
+        if result.problem and not _is_told(result.problem, result.checks):
+            yield from self._problem(result.problem)
+            yield Text()
+        blocked_by = ""
+        for index, check in enumerate(result.checks):
+            yield from self._check_line(check)
+            blocked_by = check.got if check.status is Status.SKIPPED else ""
+            following = result.checks[index + 1] if index + 1 < len(result.checks) else None
+            if blocked_by and not (following and following.got == blocked_by):
+                yield from self._wrapped(Text(one_line(blocked_by), style="dim"), Text(" " * self._indent))
+            if check.status in (Status.FAILED, Status.ERROR) and not _is_told_above(check, result):
+                yield from self._details(check)
+                yield Text()
+            elif self._telling.verbose and check.status is Status.PASSED:
+                yield from self._wrapped(Text(one_line(check.got), style="dim"), Text(" " * self._indent))
+        yield Text()
+        for line in _summary(result, verbose=self._telling.verbose):
+            yield from self._wrapped(line)
+
+    def _check_line(self, check: CheckResult) -> Iterator[Text]:
+        score = f" {'-' if check.score is None else f'{check.score:g}'} of {check.max_score:g}"
+        word = Text(_WORD[check.status].ljust(9), style=_STYLE[check.status])
+        title = Text(one_line(check.title), style="dim" if check.status is Status.SKIPPED else "")
+        first, *more = self._wrapped(title, word, self._width - len(score))
+        first.pad_right(self._width - len(score) - first.cell_len)
+        yield first.append(score)
+        yield from more
+
+    def _details(self, check: CheckResult) -> Iterator[Text]:
+        evidence = check.evidence
+        yield from self._row("expected", check.expected)
+        yield from self._row("got", check.got)
+        yield from self._row("where", str(evidence.get("where") or "") if check.status is Status.ERROR else "")
+        yield from self._row("why", check.why if check.status is Status.FAILED else "")
+        if check.line is not None:
+            yield from self._quoted(check.line)
+        yield from self._row("mend", str(evidence.get("fix") or ""))
+        yield from self._row("hint", check.hints[0] if check.status is Status.FAILED and check.hints else "")
+        yield from self._log(evidence.get("log") or evidence.get("app_log") or ())
+
+    def _problem(self, problem: Problem) -> Iterator[Text]:
+        yield from self._row("what", problem.what)
+        yield from self._row("where", problem.where)
+        if problem.line is not None:
+            yield from self._quoted(problem.line)
+        yield from self._row("mend", problem.fix)
+        yield from self._log(problem.log)
+
+    def _row(self, name: str, text: str) -> Iterator[Text]:
+        if text:
+            yield from self._wrapped(Text(self._cut(one_line(text))), self._label(name))
+
+    def _log(self, log: Sequence[str]) -> Iterator[Text]:
+        shown = log[-_LOG_LINES:] if self._cuts else log
+        label = self._label("log")
+        if len(shown) < len(log):
+            yield from self._wrapped(Text(f"… {len(log) - len(shown)} more with --verbose", style="dim"), label)
+            label = self._label("")
+        for line in shown:
+            # Not one_line: a compiler's marks stand below what they mean.
+            text = last_state(line).rstrip()
+            yield from self._wrapped(Text(self._cut(text), style="dim"), label)
+            label = self._label("")
+
+    def _quoted(self, line: int, around: int = 1) -> Iterator[Text]:
+        """The Dockerfile's lines around ``line`` with their numbers, the one concerned marked."""
+        lines = self._telling.dockerfile
+        if not 1 <= line <= len(lines):
+            yield from self._row("line", str(line))
+            return
+        label = self._label("line")
+        first, last = max(1, line - around), min(len(lines), line + around)
+        digits = len(str(last))
+        for number in range(first, last + 1):
+            marked = number == line
+            if not marked and not lines[number - 1].strip():
+                continue
+            style = "bold red" if marked else "dim"
+            place = Text(f"{'>' if marked else ' '} {number:>{digits}}  ", style=style)
+            content = Text(self._cut(last_state(lines[number - 1]).rstrip()), style=style)
+            yield from self._wrapped(content, Text.assemble(label, place))
+            label = self._label("")
+
+    def _label(self, name: str) -> Text:
+        return Text(" " * self._indent + name.ljust(10), style="dim")
+
+    def _cut(self, text: str) -> str:
+        if not self._cuts or len(text) <= _LONG:
+            return text
+        return f"{text[:_LONG]}… ({len(text) - _LONG} characters more with --verbose)"
+
+    def _wrapped(self, text: Text, before: Text | None = None, width: int = 0) -> Iterator[Text]:
+        """``text`` behind ``before``, the lines after the first indented to where it begins; one line at least."""
+        before = before or Text()
+        room = max(8, (width or self._width) - before.cell_len)
+        for line in text.wrap(self._screen, room, overflow="fold") or [Text()]:
+            line.rstrip()
+            yield Text.assemble(before, line)
+            before = Text(" " * before.cell_len)
 
 
 def _heading(result: GradeResult) -> Text:
-    return Text.assemble((result.exercise, "bold"), f"  {result.title}  ", (one_line(result.submission.name), "dim"))
+    name = one_line(result.submission.name)
+    return Text.assemble((result.exercise, "bold"), f"  {one_line(result.title)}", (f"  {name}", "dim"))
 
 
-def _told_above(check: CheckResult, result: GradeResult) -> bool:
-    """An engine that has gone is told once, not once a check."""
+def _is_told(problem: Problem, checks: Sequence[CheckResult]) -> bool:
+    """Whether a failed check says it; an engine that has gone is told once, above, not once a check."""
+    told = any(check.status is Status.FAILED and check.got == problem.what for check in checks)
+    return told and problem.fault is Fault.LEARNER
+
+
+def _is_told_above(check: CheckResult, result: GradeResult) -> bool:
     return bool(check.status is Status.ERROR and result.problem and check.got == result.problem.what)
-
-
-def _problem(result: GradeResult, telling: Telling) -> RenderableType:
-    problem = result.problem
-    assert problem is not None  # noqa: S101  # asked for only when there is one
-    rows = [("what", problem.what), ("where", problem.where), ("mend", problem.fix)]
-    return Padding(_rows([(name, text) for name, text in rows if text], log=problem.log, telling=telling), (1, 0, 1, 2))
-
-
-def _line(check: CheckResult) -> Table:
-    row = Table.grid(padding=(0, 1), expand=True)
-    row.add_column(width=7)
-    row.add_column(ratio=1)
-    row.add_column(justify="right", no_wrap=True)
-    score = "  - " if check.score is None else f"{check.score:g}"
-    title = Text(check.title)
-    if check.status is Status.SKIPPED:
-        title.append(f"  ({one_line(check.got)})", style="dim")
-    row.add_row(Text(_WORD[check.status], style=_STYLE[check.status]), title, f"{score} of {check.max_score:g}")
-    return row
-
-
-def _details(check: CheckResult, telling: Telling) -> RenderableType:
-    evidence = check.evidence
-    rows = [("expected", check.expected), ("got", check.got), ("why", check.why)]
-    rows += [("mend", str(evidence.get("fix") or ""))]
-    log = tuple(evidence.get("log") or evidence.get("app_log") or ())
-    if check.status is Status.FAILED and check.hints:
-        rows.append(("hint", check.hints[0]))
-    parts: list[RenderableType] = [_rows([(name, text) for name, text in rows if text], log=log, telling=telling)]
-    if check.line is not None and (quoted := quote(telling.dockerfile, check.line)):
-        parts.insert(1, quoted)
-    return Group(*parts)
-
-
-def _rows(rows: list[tuple[str, str]], *, log: tuple[str, ...], telling: Telling) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, text in rows:
-        table.add_row(name, Text(one_line(text)))
-    if log:
-        shown = log if telling.verbose else log[-_LOG_LINES:]
-        left_out = f"… {len(log) - len(shown)} more with --verbose\n" if len(shown) < len(log) else ""
-        table.add_row("log", Text(left_out + "\n".join(printable(line) for line in shown), style="dim"))
-    return table
-
-
-def quote(dockerfile: tuple[str, ...], line: int, around: int = 1) -> Text | None:
-    """The lines around ``line`` with their numbers, the one concerned marked; None when it is not there."""
-    if not 1 <= line <= len(dockerfile):
-        return None
-    text = Text("Dockerfile\n", style="dim")
-    first, last = max(1, line - around), min(len(dockerfile), line + around)
-    for number in range(first, last + 1):
-        marked = number == line
-        mark = ">" if marked else " "
-        content = one_line(dockerfile[number - 1])[:200]
-        text.append(f"{mark} {number:>3}  {content}", style="bold red" if marked else "dim")
-        if number < last:
-            text.append("\n")
-    return text
 
 
 def _summary(result: GradeResult, *, verbose: bool) -> list[Text]:
@@ -126,14 +186,18 @@ def _summary(result: GradeResult, *, verbose: bool) -> list[Text]:
         added = human_size(image.size - image.base_size)
         lines.append(Text(f"Image: {human_size(image.size)}; {added} of it over its base image{wasted}."))
     if result.engine and result.engine.stand_ins:
-        names = ", ".join(result.engine.stand_ins)
-        lines.append(Text(f"Stand-ins built from Debian packages, in place of the real base images: {names}."))
+        lines.append(Text(stand_ins(result.engine.stand_ins)))
     lines += [Text(one_line(note), style="dim") for note in result.notes]
     if verbose:
         phases = ", ".join(f"{name} {human_time(seconds)}" for name, seconds in result.phases.items())
         lines.append(Text(f"Time: {human_time(result.duration)} ({phases})", style="dim"))
     lines.append(verdict(result))
     return lines
+
+
+def stand_ins(names: Sequence[str]) -> str:
+    """Which base images were not the real ones."""
+    return f"Stand-ins built from Debian packages, in place of the real base images: {', '.join(names)}."
 
 
 def verdict(result: GradeResult) -> Text:
@@ -144,7 +208,9 @@ def verdict(result: GradeResult) -> Text:
     points = f"{result.score:g} of {result.max_score:g} points"
     if result.status is Status.PASSED:
         return Text(f"Passed with {points}.", style="bold green")
-    needed = "" if (result.score or 0) >= result.pass_score else f"; {result.pass_score:g} are needed to pass"
+    # With a selection of checks (`--only`) the points to pass are not what it takes.
+    lacking = (result.score or 0) < result.pass_score <= result.max_score
+    needed = f"; {result.pass_score:g} are needed to pass" if lacking else ""
     blocked = [check.id for check in result.checks if check.required and check.status is not Status.PASSED]
     required = f"; required and not met: {', '.join(blocked)}" if blocked else ""
     return Text(f"Not passed: {points}{needed}{required}.", style=_STYLE[Status.FAILED])
