@@ -1,6 +1,7 @@
 """Why a build ended without an image, and whose fault that is.
 
-An unknown error is never the learner's: only what is recognised as the work of their files may cost points.
+An unknown error is never the learner's: only what is recognised as the work of their files may cost points. The texts
+are those of Engine 20.10, Engine 28 and Podman 4.3; the tests hold what each of them really says.
 """
 
 from __future__ import annotations
@@ -12,70 +13,150 @@ from grader.course.units import human_time
 from grader.errors import EngineError, GraderError, SubmissionError
 
 if TYPE_CHECKING:
-    from grader.engine.trace import Step
+    from collections.abc import Sequence
 
-# Seen in a step's error or log when the machine, its network or a registry is at fault.
-_OURS = (
-    ("no space left on device", "The engine's disk is full", "Free space (`grader clean`), then grade again."),
-    ("disk quota exceeded", "The engine's disk is full", "Free space (`grader clean`), then grade again."),
+    from grader.engine.trace import Step
+    from grader.submission.dockerfile import Dockerfile
+
+_FREE_SPACE = "Free space (`grader clean`), then grade again."
+_DISK = (
+    ("no space left on device", "The engine's disk is full", _FREE_SPACE),
+    ("disk quota exceeded", "The engine's disk is full", _FREE_SPACE),
+)
+_REGISTRY = (
     ("toomanyrequests", "A registry limits how often it may be asked", "Log in to it, or wait and grade again."),
     ("429 too many requests", "A registry limits how often it may be asked", "Log in to it, or wait and grade again."),
+)
+_TOO_OLD = "This engine is too old for a substitution in the Dockerfile"
+_NEWER = "Use Docker Engine 23 or later. Nothing is counted against the submission."
+_NOT_GIVEN = "The Dockerfile asks for a build secret or an SSH agent, which this exercise does not give"
+_NO_MOUNT = "Take `--mount=type=secret` or `--mount=type=ssh` out of it."
+# In what the engine says of a step, when the machine, its network or a registry is at fault.
+_OURS = (
+    *_DISK,
+    *_REGISTRY,
     ("failed to create endpoint", "The engine could not give the step a network", "Restart the engine."),
     ("could not attach to network", "The engine could not give the step a network", "Restart the engine."),
     ("cannot allocate memory", "The engine's machine is out of memory", "Free memory, then grade again."),
     ("error during connect", "The engine lost its connection", "See that it runs (`grader doctor`)."),
     ("code = unavailable", "The engine's builder is not available", "See that it runs (`grader doctor`)."),
+    (
+        "unsupported modifier (#",
+        _TOO_OLD,
+        _NEWER,
+    ),
+    ("unsupported modifier (%", _TOO_OLD, _NEWER),
+    ("unsupported modifier (/", _TOO_OLD, _NEWER),
+    ("no active sessions", _NOT_GIVEN, _NO_MOUNT),
+    ("secret required but no secret", _NOT_GIVEN, _NO_MOUNT),
 )
 _NETWORK = re.compile(
-    r"temporary failure (?:in name resolution|resolving)|could not resolve host|name or service not known"
+    r"temporary failure (?:in name resolution|resolving)|could not resolve|name or service not known|no such host"
     r"|network is unreachable|no route to host|failed to establish a new connection|connection timed out"
-    r"|tls handshake timeout|dial tcp|i/o timeout|connection reset by peer|read timed out",
+    r"|tls handshake timeout|dial tcp|i/o timeout|connection reset by peer|read timed out|timed out \(read timeout"
+    r"|service unavailable|bad gateway|gateway time-?out|proxy error|unable to connect to|remote end closed connection",
     re.IGNORECASE,
 )
-# What BuildKit says of a Dockerfile or a context that asks for something that is not there.
+# What package managers say at last when nothing could be fetched, and also when a name is misspelt.
+_STARVED = re.compile(
+    r"unable to locate package|has no installation candidate|\(from versions: none\)|no matching distribution found"
+    r"|failed to fetch|unable to fetch some archives|unable to select packages",
+    re.IGNORECASE,
+)
+
+# Folders of the engine's own that its messages carry in front of a path inside an image or the context.
+_INSIDE = re.compile(
+    r'/[^\s":]*/(?:overlay2?/[0-9a-z]+/(?:merged|diff)|snapshots/\d+/fs|buildkit-mount\d+|buildah\d+/mnt)'
+)
+_PATH_TROUBLE = (
+    r"(?:no such file or directory|not a directory|file exists|is a directory|too many levels of symbolic links)"
+)
+# What the engine says of a Dockerfile or a context that asks for something that is not there. Each is a text seen for a
+# learner's mistake; a mere “invalid” or “not found” could as well be a broken store of the engine.
 _THEIRS = (
-    (re.compile(r"dockerfile parse error.*", re.IGNORECASE), "The Dockerfile cannot be read"),
-    (re.compile(r'"[^"]+": not found|failed to (?:calculate checksum|compute cache key)|no source files were specified'
-                r"|no such file or directory|no items matching glob|file not found", re.IGNORECASE),
-     "A file that is to be copied is not there"),
-    (re.compile(r"executable file not found|exec format error|permission denied", re.IGNORECASE),
-     "A command cannot be started"),
-    (re.compile(r"unable to find (?:user|group)|no matching entries in passwd|no matching entries in group"
-                r"|invalid user index|error processing user", re.IGNORECASE),
-     "A user or a group does not exist in the image"),
-    (re.compile(r"invalid response status 4\d\d", re.IGNORECASE), "A remote file that ADD asks for is not there"),
-    (re.compile(r"target stage .* (?:could not be found|not found)|circular dependency|failed to parse"
-                r"|failed to create llb|failed to solve with frontend|unknown flag|unknown instruction"
-                r"|requires at least|requires exactly|cannot be used|must be a directory|not a directory"
-                r"|cannot copy to|is not a valid|syntax error|unexpected end of|bad flag|invalid|no build stage"
-                r"|forbidden path|unsupported modifier|missing", re.IGNORECASE),
-     "The Dockerfile asks for something that cannot be done"),
+    (re.compile(r"dockerfile parse error", re.IGNORECASE), "The Dockerfile cannot be read"),
+    (
+        re.compile(r'(?:failed to compute cache key|failed to calculate checksum).*"[^"]*"(?:: not found| not found)'
+                   r'|copier: stat: \[?"[^"]*"\]?: no such file or directory'),
+        "A file that is to be copied is not there",
+    ),
+    (
+        re.compile(r"(?:^|: )(?:l?stat|open|mkdir|readlink|failed to walk) (?P<path>/[^\s:]+): " + _PATH_TROUBLE),
+        "A file or a folder that is asked for is not there",
+    ),
+    (
+        re.compile(r"failed to compute cache key: too many links|cannot copy to non-directory: /|not a directory$"
+                   r"|cannot replace to directory /|cannot overwrite (?:non-)?directory"),
+        "A file or a folder stands in the way of what is to be copied",
+    ),
+    (
+        re.compile(r"unable to find (?:user|group)|no matching entries in (?:passwd|group)|invalid user index"
+                   r"|determining run [ug]id: (?:user|group): unknown|looking up UID/GID for"),
+        "A user or a group does not exist in the image",
+    ),
+    (re.compile(r"invalid response status 4(?:04|10)\b"), "A remote file that ADD asks for is not there"),
+    (
+        re.compile(r"invalid containerPort: |invalid mount target|unsupported mount type|failed to process \""
+                   r"|invalid signal: |^invalid syntax$|target stage .* (?:could not be found|not found)"
+                   r"|circular dependency|invalid from flag value|base name \(.*\) should not be blank"
+                   r"|failed to parse stage name|invalid reference format|unsupported modifier"
+                   r"|incorrect mount flags|invalid mount type|unknown instruction: |unknown flag"
+                   r"|invalid proto|invalid port|error parsing chmod|must set volume destination"
+                   r'|unknown type "[^"]*" in HEALTHCHECK|time: (?:missing unit in|invalid) duration'
+                   r"|requires the arguments to be in JSON form|missing ':' in substitution", re.IGNORECASE),
+        "The Dockerfile asks for something that cannot be done",
+    ),
+)  # fmt: skip
+# An engine's own folders: a file that is missing there is nobody's but the engine's.
+_ENGINE_PATH = re.compile(r"/(?:overlay2?|containerd|buildkit|snapshots|image|docker/tmp|containers/storage)/")
+
+# The engine's runtime says why it could not start a command in the log of the step, where Engine 20.10 and 28 make it
+# exit code 1. (A learner's echo of such a line gives an error, never a pass.)
+_RUNTIME = re.compile(
+    r'^(?:time=".*" level=error msg=")?(?:runc (?:run|create) failed|crun: |OCI runtime).*', re.MULTILINE
+)
+_NOT_STARTED = (
+    (re.compile(r'exec: "(?P<it>[^"]*)": (?:stat \S+: no such file|executable file not found)'
+                r"|executable file `([^`]*)` not found"),
+     "The command “{it}” does not exist in the image"),
+    (re.compile(r'exec: "(?P<it>[^"]*)": permission denied'), "“{it}” may not be executed"),
+    (re.compile(r'exec: "(?P<it>[^"]*)": is a directory'), "“{it}” is a directory, not a command"),
+    (re.compile(r"exec (?P<it>\S+): exec format error"), "“{it}” is no program for this machine"),
+    (re.compile(r'to rootfs at "(?P<it>[^"]*)": .*(?:no such file or directory|not a directory)'),
+     "What is to be mounted at “{it}” is not there"),
+    (re.compile(r'chdir to cwd \("(?P<it>[^"]*)"\)'), "The working directory “{it}” cannot be used"),
 )  # fmt: skip
 
 
-def failure(error: str, step: Step | None) -> GraderError:
-    """What ``error`` means: a ``SubmissionError`` when the learner's files did it, else an ``EngineError``."""
-    line = step.line if step else None
+def failure(
+    error: str, step: Step | None, *, steps: Sequence[Step] = (), dockerfile: Dockerfile | None = None
+) -> GraderError:
+    """What ``error`` means: a ``SubmissionError`` when the learner's files did it, else an ``EngineError``.
+
+    ``steps`` are all that ran, for what an earlier one may have failed to fetch; ``dockerfile`` helps to find a line
+    where no step failed.
+    """
+    if step and step.exit_code is not None:
+        return _failed_command(step, steps)
+    # Podman quotes the step in its error: those words are the learner's.
+    error = error.replace(f'building at STEP "{step.name}": ', "") if step else error
+    text = _INSIDE.sub("", "\n".join([error, step.error if step and step.error not in error else ""])).strip()
+    line = _numbered(error) or (step.line if step else None) or _line_in(error, dockerfile)
     where = f"Dockerfile:{line}" if line else ""
     log = step.last_lines if step else ()
-    text = "\n".join([error, step.error if step else ""])
-    if step and step.exit_code is not None:
-        return _failed_command(step, where)
+    short = _short(_INSIDE.sub("", error))
     for sign, what, fix in _OURS:
         if sign in text.lower():
-            return EngineError(f"{what}: {_short(error)}", fix, where=where, log=log)
+            return EngineError(f"{what}: {short}", fix, where=where, log=log)
     if _NETWORK.search(text):
-        return EngineError(
-            f"The network failed: {_short(error)}",
-            "See that the engine has one, then grade again.",
-            where=where,
-            log=log,
-        )
-    for pattern, what in _THEIRS:
-        if pattern.search(text):
-            return SubmissionError(f"{what}: {_short(error)}", _look_at(step), where=where, line=line, log=log)
+        fix = "See that the engine has one, then grade again."
+        return EngineError(f"The network failed: {short}", fix, where=where, log=log)
+    if not _ENGINE_PATH.search(text):
+        for pattern, what in _THEIRS:
+            if any(pattern.search(part) for part in text.splitlines()):
+                return SubmissionError(f"{what}: {short}", _look_at(line, log), where=where, line=line, log=log)
     return EngineError(
-        f"The engine could not build the image: {_short(error)}",
+        f"The engine could not build the image: {short}",
         "This is not known to be the submission's fault, so nothing is counted against it. Grade again; "
         "if it stays, `grader doctor` tells more.",
         where=where,
@@ -90,42 +171,104 @@ def timeout(step: Step | None, limit: float, *, engine_hung: bool) -> GraderErro
             f"The engine did not finish the build within {human_time(limit)}, nor end it when asked to",
             "See that the engine is well (`grader doctor`), then grade again.",
         )
-    return SubmissionError(
-        f"The build did not finish within {human_time(limit)}; it was at: {_short(step.instruction)}",
-        "Look for a step that waits for something, a server that never ends, or work that a cache could save.",
-        where=f"Dockerfile:{step.line}" if step.line else "",
-        line=step.line,
-        log=step.last_lines,
-    )
-
-
-def _failed_command(step: Step, where: str) -> GraderError:
-    """A RUN that ended with an error: the learner's, unless its own last words are that disk or network are gone."""
-    tail = "\n".join(step.last_lines)
-    for sign, what, fix in _OURS[:4]:
-        if sign in tail.lower():
-            return EngineError(f"{what} (seen in the log of a step)", fix, where=where, log=step.last_lines)
-    if _NETWORK.search(tail):
+    where = f"Dockerfile:{step.line}" if step.line else ""
+    if not step.line or _NETWORK.search("\n".join(step.last_lines)):
         return EngineError(
-            "The network failed while a step needed it",
-            "See that builds reach the network (`grader doctor`), then grade again. If the address in the log is one "
-            "that the Dockerfile made up, mend it there.",
+            f"The build did not finish within {human_time(limit)}, and what it waited for was not the submission's",
+            "See that builds reach the network (`grader doctor`), then grade again.",
             where=where,
             log=step.last_lines,
         )
-    killed = " (killed: out of memory?)" if step.exit_code == 137 else ""  # 128 + SIGKILL
     return SubmissionError(
-        f"The step “{_short(step.instruction)}” ended with exit code {step.exit_code}{killed}",
-        _look_at(step),
+        f"The build did not finish within {human_time(limit)}; it was at: {_short(step.instruction)}",
+        "Look for a step that waits for something, a server that never ends, or work that a cache could save.",
         where=where,
         line=step.line,
         log=step.last_lines,
     )
 
 
-def _look_at(step: Step | None) -> str:
-    if step and step.line:
-        return f"Mend line {step.line} of the Dockerfile" + ("; the log's last lines say why." if step.log else ".")
+def starved(step: Step | None) -> bool:
+    """Whether a step failed as it would if nothing could be fetched, which is also how a misspelt name fails."""
+    return step is not None and step.exit_code is not None and bool(_STARVED.search("\n".join(step.last_lines)))
+
+
+def _failed_command(step: Step, steps: Sequence[Step]) -> GraderError:
+    """A RUN that ended with an error: the learner's, unless its own last words are that disk or network are gone."""
+    where = f"Dockerfile:{step.line}" if step.line else ""
+    if runtime := _RUNTIME.findall("\n".join(step.last_lines[-3:])):
+        return _not_started(runtime[-1].replace('\\"', '"'), step, where)
+    tail = "\n".join(step.last_lines).lower()
+    for sign, what, fix in (*_DISK, *_REGISTRY):
+        if sign in tail:
+            return EngineError(f"{what} (seen in the log of a step)", fix, where=where, log=step.last_lines)
+    # `apt-get update` succeeds without a network; what it could not fetch is missed much later.
+    told = "\n".join([*(one.log for one in steps), step.log]) if starved(step) else tail
+    if _NETWORK.search(told):
+        return no_network(step)
+    killed = " (killed: out of memory?)" if step.exit_code == 137 else ""  # 128 + SIGKILL
+    return SubmissionError(
+        f"The step “{_short(step.instruction)}” ended with exit code {step.exit_code}{killed}",
+        _look_at(step.line, step.last_lines),
+        where=where,
+        line=step.line,
+        log=step.last_lines,
+    )
+
+
+def no_network(step: Step) -> EngineError:
+    """A step needed a network that was not there."""
+    return EngineError(
+        "The network failed while a step needed it",
+        "See that builds reach the network (`grader doctor`), then grade again. If the address in the log is one "
+        "that the Dockerfile made up, mend it there.",
+        where=f"Dockerfile:{step.line}" if step.line else "",
+        log=step.last_lines,
+    )
+
+
+def _not_started(message: str, step: Step, where: str) -> GraderError:
+    """The runtime never got as far as the command of a RUN."""
+    for pattern, what in _NOT_STARTED:
+        if match := pattern.search(message):
+            it = next((group for group in match.groups() if group), "")
+            return SubmissionError(
+                f"{what.format(it=it)}: {_short(step.instruction)}",
+                _look_at(step.line, ()),
+                where=where,
+                line=step.line,
+                log=step.last_lines,
+            )
+    return EngineError(
+        f"The engine could not start a step: {_short(message)}",
+        "Nothing is counted against the submission. Grade again; if it stays, restart the engine.",
+        where=where,
+        log=step.last_lines,
+    )
+
+
+def _numbered(error: str) -> int | None:
+    """The line that an error names by its number."""
+    number = re.search(r"(?:dockerfile parse error (?:on )?line |StartLine:)(\d+)", error, re.IGNORECASE)
+    return int(number[1]) if number else None
+
+
+def _line_in(error: str, dockerfile: Dockerfile | None) -> int | None:
+    """The line that an error without a step speaks of, by the word that it quotes."""
+    if dockerfile is None:
+        return None
+    words = [*re.findall(r'"([^"]+)"', error), error.rsplit(maxsplit=1)[-1] if error.split() else ""]
+    for word in words:
+        for stage in dockerfile.stages:
+            for instruction in (stage.from_instruction, *stage.instructions):
+                if word and word in instruction.text:
+                    return instruction.line
+    return None
+
+
+def _look_at(line: int | None, log: Sequence[str]) -> str:
+    if line:
+        return f"Mend line {line} of the Dockerfile" + ("; the log's last lines say why." if log else ".")
     return "Mend the Dockerfile."
 
 

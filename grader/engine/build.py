@@ -15,13 +15,13 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import requests
 from docker.errors import APIError
 
-from grader.engine import blame
+from grader.engine import blame, network
 from grader.engine.podman import ClassicLog
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
@@ -56,6 +56,7 @@ class Options:
     labels: Mapping[str, str] = field(default_factory=dict)
     target: str = ""
     args: Mapping[str, str] = field(default_factory=dict)
+    cache: bool = True
 
 
 def build(
@@ -69,11 +70,38 @@ def build(
     wrong comes back as ``Build.failure``, with the Dockerfile line and the end of the step's log.
     """
     started = time.monotonic()
+    result = _attempt(engine, context, dockerfile, options, progress)
+    step = next((step for step in result.steps if step.exit_code is not None), None)
+    if result.failure is None or not blame.starved(step):
+        return result
+    _check_network(engine, dockerfile, step, options)
+    left = options.timeout - (time.monotonic() - started)
+    if left > 0 and any(step.cached and step.instruction.upper().startswith("RUN") for step in result.steps):
+        # `apt-get update` succeeds without a network: what the cache holds of it may be from when there was none.
+        progress(ProgressEvent("build", "a package was not found; building again without the cache"))
+        return _attempt(engine, context, dockerfile, replace(options, cache=False, timeout=left), progress)
+    return result
+
+
+def _check_network(engine: Engine, dockerfile: Dockerfile, step: Step | None, options: Options) -> None:
+    """Raises ``EngineError`` when a step of ours cannot fetch anything either."""
+    control = network.control(dockerfile, step) if step else None
+    if control is None or step is None:
+        return
+    result = _attempt(engine, *control, Options(network.LIMIT, options.labels, cache=False), silent)
+    if result.failure is not None:
+        raise blame.no_network(step)
+
+
+def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: Options, progress: Progress) -> Build:
+    """One build."""
+    started = time.monotonic()
     log = _Log(dockerfile, progress) if engine.name == "docker" else ClassicLog(dockerfile, progress)
     build_id = uuid.uuid4().hex
     try:
         with _deadline(engine, build_id, options.timeout) as clock:
-            image_id, error = _run(engine, context, build_id, options, log, clock)
+            parameters = _parameters(context, build_id, options, _proxies(engine))
+            image_id, error = _run(engine, context.tar, parameters, log, clock)
     except (requests.RequestException, OSError, APIError) as fault:
         raise EngineError(
             f"The engine went away during the build: {fault}",
@@ -82,7 +110,7 @@ def build(
         ) from fault
     duration = time.monotonic() - started
     steps = log.steps()
-    failure = _failure(error, log, options, clock) if error or clock.expired else None
+    failure = _failure(error, log, options, clock, dockerfile) if error or clock.expired else None
     if isinstance(failure, EngineError):
         raise failure
     if failure is None and image_id is None:
@@ -171,7 +199,7 @@ def _cancel(engine: Engine, build_id: str) -> None:
     """Asks the engine to end the build; a connection of its own, because the client's may be busy with the answer."""
     client: Any = engine.client
     with suppress(requests.RequestException, OSError):
-        client.post(client._url("/build/cancel"), params={"id": build_id}, timeout=CANCEL_GRACE)  # noqa: SLF001
+        client.post(client._url("/build/cancel"), params={"id": build_id}, timeout=CANCEL_GRACE)
 
 
 def _cut(response: requests.Response | None) -> None:
@@ -184,14 +212,14 @@ def _cut(response: requests.Response | None) -> None:
 
 
 def _run(
-    engine: Engine, context: Context, build_id: str, options: Options, log: _Log | ClassicLog, clock: _Clock
+    engine: Engine, tar: bytes, parameters: Mapping[str, str], log: _Log | ClassicLog, clock: _Clock
 ) -> tuple[str | None, str]:
     """Image id and error text, either of which may be missing."""
     client: Any = engine.client
     response: requests.Response = client.post(
-        client._url("/build"),  # noqa: SLF001  # the SDK has no parameter for BuildKit (docker-py issue 2230)
-        data=context.tar,
-        params=_parameters(context, build_id, options, _proxies(engine)),
+        client._url("/build"),  # the SDK has no parameter for BuildKit (docker-py issue 2230)
+        data=tar,
+        params=parameters,
         headers={"Content-Type": "application/x-tar"},
         stream=True,
         timeout=(10, None),
@@ -222,7 +250,7 @@ def _proxies(engine: Engine) -> dict[str, str]:
     they are neither in the image's history nor in a cache key.
     """
     client: Any = engine.client
-    configured = client._proxy_configs.get_environment()  # noqa: SLF001  # the CLI's own reading, in the SDK
+    configured = client._proxy_configs.get_environment()  # the CLI's own reading, in the SDK
     if configured or not engine.private:
         return dict(configured)
     names = ("http_proxy", "https_proxy", "no_proxy")
@@ -239,6 +267,8 @@ def _parameters(context: Context, build_id: str, options: Options, proxies: Mapp
         "rm": "1",
         "forcerm": "1",
     }
+    if not options.cache:
+        parameters["nocache"] = "1"
     if options.target:
         parameters["target"] = options.target
     if arguments := {**proxies, **options.args}:
@@ -263,8 +293,10 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
     return f"sha256:{podman[0].strip()}" if podman else None
 
 
-def _failure(error: str, log: _Log | ClassicLog, options: Options, clock: _Clock) -> GraderError:
+def _failure(
+    error: str, log: _Log | ClassicLog, options: Options, clock: _Clock, dockerfile: Dockerfile
+) -> GraderError:
     step = log.culprit(error)
     if clock.expired:
         return blame.timeout(step, options.timeout, engine_hung=clock.cut)
-    return blame.failure(error, step)
+    return blame.failure(error, step, steps=log.steps(), dockerfile=dockerfile)

@@ -6,6 +6,7 @@ does, so there the line costs a pull and gains nothing; Engine 20.10 knows neith
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from grader.engine import bases
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
     from grader.submission.dockerfile import Dockerfile
 
 _COMPLETE_SINCE = 23
-_NEWER_FLAGS = ("--link", "--exclude", "--parents", "--checksum", "--keep-git-dir", "--unpack")
+#: Podman 4.8 brought Buildah 1.33, the first that reads heredocs.
+_PODMAN_HEREDOCS = (4, 8)
+_NEWER_FLAGS = (
+    "--link",
+    "--exclude",
+    "--parents",
+    "--checksum",
+    "--keep-git-dir",
+    "--unpack",
+    "--network",
+    "--security",
+)
 
 
 def prepare(engine: Engine, dockerfile: Dockerfile, data: bytes, *, progress: Progress = silent) -> bytes:
@@ -27,18 +39,32 @@ def prepare(engine: Engine, dockerfile: Dockerfile, data: bytes, *, progress: Pr
 
     Raises ``EngineError`` when the Dockerfile is written in a newer language than this engine can be taught.
     """
-    if engine.name != "docker" or engine.at_least(_COMPLETE_SINCE):
+    if engine.name == "podman":
+        _refuse_heredocs_before_buildah_knew_them(engine, dockerfile)
+        return neutralise_syntax(data) if dockerfile.syntax else data
+    if engine.at_least(_COMPLETE_SINCE):
         return neutralise_syntax(data) if dockerfile.syntax else data
     if dockerfile.syntax and _is_there(engine, dockerfile.syntax, progress):
         return data
     if newer := _newer_than_built_in(dockerfile):
-        what, line = newer
-        raise EngineError(
-            f"This engine ({engine.version}) is too old for {what}",
-            "Use Docker Engine 23 or later. Nothing is counted against the submission.",
-            where=f"Dockerfile:{line}",
-        )
+        raise _too_old(engine, *newer, "Docker Engine 23")
     return neutralise_syntax(data) if dockerfile.syntax else data
+
+
+def _refuse_heredocs_before_buildah_knew_them(engine: Engine, dockerfile: Dockerfile) -> None:
+    """An older Buildah takes a heredoc's lines for instructions, and would blame the learner for them."""
+    version = tuple(int(part) for part in re.findall(r"\d+", engine.version)[:2])
+    newer = _newer_than_built_in(dockerfile)
+    if newer and newer[0] == "heredocs" and version < _PODMAN_HEREDOCS:
+        raise _too_old(engine, *newer, "Podman 4.8")
+
+
+def _too_old(engine: Engine, what: str, line: int, needed: str) -> EngineError:
+    return EngineError(
+        f"This engine ({engine.version}) is too old for {what}",
+        f"Use {needed} or later. Nothing is counted against the submission.",
+        where=f"Dockerfile:{line}",
+    )
 
 
 def _is_there(engine: Engine, reference: str, progress: Progress) -> bool:

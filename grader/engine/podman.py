@@ -6,8 +6,10 @@ find the line of a step that failed. Whether a step came from the cache is not t
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grader.engine.trace import LOG_LIMIT, Step
 from grader.result import Progress, ProgressEvent
@@ -17,9 +19,8 @@ if TYPE_CHECKING:
 
     from grader.submission.dockerfile import Dockerfile, Instruction
 
-_STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP \d+/\d+: (?P<text>.+)$")
-_ERROR_STEP = re.compile(r'building at STEP "(?P<text>(?:[^"\\]|\\.)*)"')
-_EXIT_STATUS = re.compile(r"exit status (\d+)")
+_STEP = re.compile(r"^(?:\[(?P<stage>\d+)/\d+\] )?STEP (?P<number>\d+)/\d+: (?P<text>.+)$")
+_EXIT_STATUS = re.compile(r"while running runtime: exit status (\d+)\s*$")
 
 
 class ClassicLog:
@@ -29,15 +30,14 @@ class ClassicLog:
         """Starts empty; ``dockerfile`` ties steps to lines."""
         self._dockerfile = dockerfile
         self._progress = progress
-        self._steps: list[tuple[str, list[str]]] = []
-        self._error = ""
+        self._steps: list[tuple[_Place, list[str]]] = []
 
     def feed(self, message: Mapping[str, Any]) -> None:
         """Takes in one JSON line of the engine's answer."""
-        self._error = message.get("error") or self._error
         for line in str(message.get("stream", "")).splitlines():
             if match := _STEP.match(line):
-                self._steps.append((match["text"], []))
+                place = _Place(match["text"], int(match["stage"] or 1) - 1, int(match["number"]) - 2)
+                self._steps.append((place, []))
                 self._progress(ProgressEvent("build", line))
             elif self._steps:
                 log = self._steps[-1][1]
@@ -47,18 +47,18 @@ class ClassicLog:
 
     def steps(self) -> tuple[Step, ...]:
         """The steps so far."""
-        return tuple(self._step(text, log, "") for text, log in self._steps)
+        return tuple(self._step(place, log, "") for place, log in self._steps)
 
     def culprit(self, error: str) -> Step | None:
         """The step that ``error`` names, else the last one."""
-        match = _ERROR_STEP.search(error)
-        text = re.sub(r"\\(.)", r"\1", match["text"]) if match else None
-        logs = [(name, log) for name, log in self._steps if text in (None, name)]
-        name, log = logs[-1] if logs else (text or "", [])
-        return self._step(name, log, error) if name else None
+        # The error quotes the step as it is, quotation marks and all: only a comparison finds its end.
+        named = [found for found in self._steps if error.startswith(f'building at STEP "{found[0].text}": ')]
+        found = next(iter([*named[::-1], *self._steps[::-1]]), None)
+        return self._step(*found, error) if found else None
 
-    def _step(self, text: str, log: list[str], error: str) -> Step:
-        instruction = self._instruction(text)
+    def _step(self, place: _Place, log: list[str], error: str) -> Step:
+        text = place.text
+        instruction = self._instruction(place)
         code = _EXIT_STATUS.search(error)
         return Step(
             name=text,
@@ -72,10 +72,31 @@ class ClassicLog:
             log="\n".join(log)[-LOG_LIMIT:],
         )
 
-    def _instruction(self, text: str) -> Instruction | None:
-        wanted = " ".join(text.split())
-        for stage in self._dockerfile.stages:
+    def _instruction(self, place: _Place) -> Instruction | None:
+        """The one that is counted there, else the first that reads the same: Buildah leaves out what it needs not."""
+        stages = self._dockerfile.stages
+        if place.stage < len(stages) and 0 <= place.below < len(stages[place.stage].instructions):
+            counted = stages[place.stage].instructions[place.below]
+            if _plain(counted.text) == _plain(place.text):
+                return counted
+        for stage in stages:
             for instruction in (stage.from_instruction, *stage.instructions):
-                if " ".join(instruction.text.split()).casefold() == wanted.casefold():
+                if _plain(instruction.text) == _plain(place.text):
                     return instruction
         return None
+
+
+class _Place(NamedTuple):
+    """A step as Buildah writes and counts it: ``below`` is that of the instruction below FROM, -1 is FROM."""
+
+    text: str
+    stage: int
+    below: int
+
+
+def _plain(text: str) -> str:
+    """An instruction as Buildah writes it: on one line, and a JSON list as its words."""
+    keyword, _, rest = " ".join(text.split()).partition(" ")
+    with suppress(ValueError, TypeError):
+        rest = " ".join(json.loads(rest))
+    return f"{keyword} {rest}".casefold()
