@@ -1,0 +1,117 @@
+"""Subjects made of nothing: an image of layers, a build of steps, an app of answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import yaml
+
+from grader.checks import types
+from grader.checks.subject import Subject
+from grader.engine.build import Build
+from grader.engine.image import Image, Origin
+from grader.engine.layers import Entry, Layer
+from grader.engine.namespace import Answer
+from grader.submission import dockerfile as dockerfiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from grader.checks.base import Check, Outcome
+    from grader.engine.sandbox import App
+    from grader.engine.trace import Step
+
+FRESH = "0123456789abcdef"
+
+
+def check(text: str, **more: Any) -> Check:
+    """A check from its YAML: ``check("check: size, max: 1MB")``."""
+    fields = {"id": "it", "points": 1} | yaml.safe_load("{" + text + "}") | more
+    return types()[fields["check"]].model_validate(fields)
+
+
+def file(size: int = 1, mode: int = 0o644) -> Entry:
+    return Entry("file", size, mode)
+
+
+def program(size: int = 1) -> Entry:
+    return file(size, 0o755)
+
+
+def link(target: str) -> Entry:
+    return Entry("symlink", 0, 0o777, target=target)
+
+
+FOLDER = Entry("dir", 0, 0o755)
+GONE = Entry("whiteout")
+
+
+class FakeImage(Image):
+    """The real reading of layers, on layers that were made up; line 1 is the FROM, layer N comes from line N + 1."""
+
+    def __init__(
+        self, layers: Sequence[Mapping[str, Entry]], base: int = 0, content: Mapping[str, str] | None = None
+    ) -> None:
+        self.id = "sha256:fake"
+        own = [Origin(number + 2, f"RUN {number}") for number in range(len(layers) - base)]
+        self.__dict__ |= {
+            "layers": tuple(Layer(str(number), _with_folders(entries)) for number, entries in enumerate(layers)),
+            "base_count": base,
+            "origins": (*[Origin(1, "FROM base")] * base, *own),
+        }
+        self._content = content or {}
+
+    def read(self, paths: Sequence[str]) -> dict[str, bytes]:
+        return {path: self._content[path].encode() for path in paths if path in self.files and path in self._content}
+
+
+def _with_folders(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """As every layer that BuildKit makes, this one has the folders of its files."""
+    above = {
+        "/".join(parts[:count]) for path in entries if (parts := path.split("/")) for count in range(1, len(parts))
+    }
+    return dict.fromkeys(sorted(above), FOLDER) | dict(entries)
+
+
+class FakeApp:
+    """Answers with what it is told to, or what a function makes of the request."""
+
+    def __init__(self, answer: Answer | Callable[..., Answer]) -> None:
+        self._answer = answer
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+
+    def ask(self, method: str, path: str, **options: Any) -> Answer:
+        self.asked.append((method, path, options))
+        return self._answer if isinstance(self._answer, Answer) else self._answer(method, path, **options)
+
+    def log(self) -> tuple[str, ...]:
+        return ("the app's last words",)
+
+
+def answer(body: Any = "", status: int = 200, **more: Any) -> Answer:
+    raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return Answer(status=status, body=raw, elapsed=0.001, **more)
+
+
+def subject(
+    *,
+    dockerfile: str = "FROM base\n",
+    steps: Sequence[Step] = (),
+    duration: float = 1.0,
+    image: Image | None = None,
+    app: FakeApp | None = None,
+) -> Subject:
+    made = Subject(FRESH)
+    made._dockerfile.set_result(dockerfiles.parse(dockerfile.encode()))
+    made._build.set_result(Build("sha256:fake", tuple(steps), duration))
+    made._image.set_result(image or FakeImage([{}]))
+    made._app.set_result(cast("App", app or FakeApp(answer())))
+    return made
+
+
+def on_image(
+    text: str, *layers: Mapping[str, Entry], base: int = 0, content: Mapping[str, str] | None = None
+) -> Outcome:
+    """What a check finds in an image of these layers, the first ``base`` of which are the base image's."""
+    return check(text).run(subject(image=FakeImage(layers, base, content)))

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from grader.result import Status
+from grader.tests.checks.fakes import check, subject
+
+if TYPE_CHECKING:
+    from grader.checks.base import Outcome
+
+TWO = "check: dockerfile, stages: {min: 2}"
+NAMED = "check: dockerfile, stages: {min: 2, named: true}"
+CROSSES = "check: dockerfile, copies_from_stage: true"
+
+GOOD = "FROM full AS builder\nRUN make\nFROM slim AS runtime\nCOPY --from=builder /a /a\n"
+MOUNTED = "FROM full AS builder\nRUN make\nFROM slim\nRUN --mount=type=bind,from=builder,target=/b cp /b/a /a\n"
+CHAINED = "FROM full AS builder\nFROM slim AS base\nCOPY --from=builder /a /a\nFROM base\nUSER 1\n"
+SINGLE = "FROM full\nRUN make\n"
+HEREDOC = "FROM full\nRUN <<FROM\nFROM slim AS second\nFROM\n"
+COMMENT = "FROM full\n# FROM slim AS second\nRUN make\n"
+CONTINUED = "FROM full\nRUN echo \\\n# a comment\nFROM slim AS second\n"
+IDLE = "FROM full AS builder\nRUN make\nFROM slim\nRUN make\n"
+BY_NUMBER = "FROM full\nFROM slim\nCOPY --from=0 /a /a\n"
+NAMED_BY_NUMBER = "FROM full AS builder\nFROM slim\nCOPY --from=0 /a /a\n"
+ONBUILD = "FROM full AS builder\nFROM slim\nONBUILD COPY --from=builder /a /a\n"
+ONBUILD_BELOW = "FROM full AS builder\nFROM slim AS base\nONBUILD COPY --from=builder /a /a\nFROM base\n"
+ONBUILD_ASIDE = "FROM one AS one\nFROM two AS two\nONBUILD COPY --from=one /a /a\nFROM slim\nCOPY --from=two /b /b\n"
+OTHER_IMAGE = "FROM full AS builder\nFROM slim\nCOPY --from=elsewhere /a /a\n"
+
+
+def judged(text: str, dockerfile: str) -> Outcome:
+    return check(text).run(subject(dockerfile=dockerfile))
+
+
+@pytest.mark.parametrize("dockerfile", [GOOD, MOUNTED, CHAINED, ONBUILD_BELOW])
+@pytest.mark.parametrize("text", [TWO, NAMED, CROSSES])
+def test_stages_that_hand_something_on(text: str, dockerfile: str) -> None:
+    assert judged(text, dockerfile).status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "line"),
+    [(SINGLE, 1), (HEREDOC, 1), (COMMENT, 1), (CONTINUED, 1), (IDLE, 1), (ONBUILD, 1), (OTHER_IMAGE, 1)],
+)
+def test_a_second_stage_that_is_none(dockerfile: str, line: int) -> None:
+    outcome = judged(TWO, dockerfile)
+    assert (outcome.status, outcome.line) == (Status.FAILED, line)
+    assert "1 stage" in outcome.got
+
+
+@pytest.mark.parametrize("dockerfile", [SINGLE, IDLE, ONBUILD, OTHER_IMAGE])
+def test_nothing_crosses(dockerfile: str) -> None:
+    assert "takes nothing" in judged(CROSSES, dockerfile).got
+
+
+def test_an_idle_stage_is_counted_and_named_as_such() -> None:
+    assert judged(TWO, IDLE).got == "1 stage, and 1 that the final image takes nothing from"
+
+
+def test_what_only_a_trigger_would_take_is_idle() -> None:
+    assert judged("check: dockerfile, stages: {min: 3}", ONBUILD_ASIDE).got.startswith("2 stages, and 1")
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "words", "line"),
+    [(BY_NUMBER, "has no name", 1), (NAMED_BY_NUMBER, "by its number", 3)],
+)
+def test_stages_without_a_name_or_not_used_by_it(dockerfile: str, words: str, line: int) -> None:
+    outcome = judged(NAMED, dockerfile)
+    assert (outcome.status, outcome.line) == (Status.FAILED, line)
+    assert words in outcome.got
+    assert judged(TWO, dockerfile).status is Status.PASSED
+
+
+def test_a_most() -> None:
+    text = "check: dockerfile, stages: {max: 1}"
+    assert judged(text, SINGLE).status is Status.PASSED
+    assert judged(text, IDLE).status is Status.PASSED
+    assert (judged(text, GOOD).status, judged(text, GOOD).line) == (Status.FAILED, 3)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "base", "fits"),
+    [
+        ("python:3.11-slim", "python:3.11-slim", True),
+        ("python:3.11-slim", "docker.io/library/python:3.11-slim", True),
+        ("python:3.11-slim", "python:3.11", False),
+        ("python:3.11-slim", "evil/python:3.11-slim", False),
+        ("python:*-slim", "python:3.12-slim", True),
+        ("python:*-slim", "python:3.12", False),
+        ("python*", "python:3.12", True),
+        ("python*", "pythonic", True),
+        ("python", "python:latest", True),
+        ("python", "python:3.11", False),
+        ("gcr.io/distroless/*", "gcr.io/distroless/python3-debian12", True),
+        ("gcr.io/distroless/*", "gcr.io/other/python3", False),
+        ("scratch", "scratch", True),
+    ],
+)
+def test_the_image_of_the_final_stage(wanted: str, base: str, fits: bool) -> None:  # noqa: FBT001
+    outcome = judged(f'check: dockerfile, final_base: ["{wanted}"]', f"FROM full AS builder\nFROM {base}\n")
+    assert (outcome.status is Status.PASSED) is fits
+    if not fits:
+        assert (outcome.got, outcome.line) == (f"the final stage starts from {base}", 2)
+
+
+def test_the_image_below_a_chain_is_the_base() -> None:
+    dockerfile = "FROM python:3.11-slim AS base\nFROM base AS more\nFROM more\n"
+    text = 'check: dockerfile, final_base: ["{}"]'
+    assert judged(text.format("python:3.11-slim"), dockerfile).status is Status.PASSED
+    outcome = judged(text.format("debian"), dockerfile)
+    assert (outcome.got, outcome.line) == ("the final stage starts from python:3.11-slim", 1)
+
+
+@pytest.mark.parametrize("text", ["", ", copies_from_stage: false", ", stages: {min: 3, max: 2}", ", stages: {min: 0}"])
+def test_what_asks_nothing_or_too_much_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"asks for nothing|max is less|greater than"):
+        judged(f"check: dockerfile{text}", SINGLE)

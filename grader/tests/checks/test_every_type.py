@@ -1,0 +1,159 @@
+"""What every check type owes a learner and an author, whatever it asserts."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from grader import judging
+from grader.checks import types
+from grader.checks.subject import Subject
+from grader.course import rubric
+from grader.course.rubric import json_schema
+from grader.engine.trace import Step
+from grader.errors import EngineError, RubricError, SubmissionError
+from grader.result import CheckResult, Fault, Status, silent
+from grader.tests.checks.fakes import FakeApp, FakeImage, answer, check, file, program, subject
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: A check of each type, a subject that fails it, and whether the Dockerfile has a line to blame.
+FAILING: dict[str, tuple[str, Subject, bool]] = {
+    "build": (
+        "check: build, within: 1s",
+        subject(steps=[Step("RUN x", 1, "RUN x", "", False, 9.0, "", None, "")], duration=9.0),
+        True,
+    ),
+    "size": ("check: size, max: 1MB", subject(image=FakeImage([{"a": file(2_000_000)}])), True),
+    "absent": ("check: absent, commands: [gcc]", subject(image=FakeImage([{"gcc": program()}])), True),
+    "http": ("check: http, get: /", subject(app=FakeApp(answer(status=500))), False),
+    "dockerfile": ("check: dockerfile, stages: {min: 2}", subject(), True),
+}
+RUBRIC = """\
+format: 1
+title: Examples
+submit: [Dockerfile]
+pass: 1
+bases: ["python:3.11"]
+app: {port: 5000}
+checks:
+"""
+
+
+def judged(text: str, on: Subject, **more: Any) -> CheckResult:
+    (result,) = judging.judge(on, [check(text, **more)], silent)
+    return result
+
+
+@pytest.mark.parametrize("name", sorted(types()))
+def test_every_failure_teaches(name: str) -> None:
+    text, failing, has_line = FAILING[name]
+    result = judged(text, failing)
+    assert (result.status, result.fault, result.score) == (Status.FAILED, Fault.LEARNER, 0)
+    assert result.expected
+    assert result.got
+    assert result.why, "a check type says why it matters, for rubrics that do not"
+    assert result.hints, "a check type gives a hint, for rubrics that do not"
+    assert (result.line is not None) is has_line
+    own = judged(text, failing, why="Because.", hints=("Try.", "Do."))
+    assert (own.why, own.hints) == ("Because.", ("Try.", "Do."))
+
+
+@pytest.mark.parametrize("name", sorted(types()))
+def test_a_fault_of_the_subject_is_whose_it_is(name: str) -> None:
+    text, _, _ = FAILING[name]
+    learners = SubmissionError("The build failed", "Mend line 3", line=3, log=("so",))
+    for error, status, fault in (
+        (learners, Status.FAILED, Fault.LEARNER),
+        (EngineError("gone", "start it"), Status.ERROR, Fault.INFRASTRUCTURE),
+        (ConnectionResetError("peer"), Status.ERROR, Fault.INFRASTRUCTURE),
+        (ZeroDivisionError("a bug"), Status.ERROR, Fault.INFRASTRUCTURE),
+        (RubricError("wrong"), Status.ERROR, Fault.AUTHOR),
+    ):
+        result = judged(text, broken(error))
+        assert (result.status, result.fault) == (status, fault)
+        assert result.score == (None if status is Status.ERROR else 0)
+        assert result.expected
+        assert result.got
+    failed = judged(text, broken(learners))
+    assert (failed.line, failed.evidence["log"], failed.evidence["fix"]) == (3, ["so"], "Mend line 3")
+
+
+def broken(error: Exception) -> Subject:
+    made = Subject("fresh")
+    for part in (made._dockerfile, made._build, made._image, made._app):
+        part.set_exception(error)
+    return made
+
+
+@pytest.mark.parametrize("name", sorted(types()))
+def test_the_example_is_a_rubric(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "rubric.yaml"
+    path.write_text(RUBRIC + textwrap.indent(types()[name].example, "  "))
+    (loaded,) = rubric.load(path, types()).checks
+    assert loaded.check == name
+    jsonschema.validate(yaml.safe_load(path.read_text()), json_schema(types()))
+
+
+@pytest.mark.parametrize("name", sorted(types()))
+def test_every_type_and_every_field_is_described(name: str) -> None:
+    kind = types()[name]
+    assert kind.__doc__
+    assert not [field for field, facts in kind.model_fields.items() if field != "check" and not facts.description]
+
+
+def test_a_submissions_error_is_told_once_and_the_others_name_who_told_it() -> None:
+    error = SubmissionError("The app does not start")
+    first, second = judging.judge(
+        broken(error), [check("check: http, get: /", id="one"), check("check: http, get: /", id="two")], silent
+    )
+    assert (first.status, second.status) == (Status.FAILED, Status.SKIPPED)
+    assert second.evidence["blocked_by"] == "one"
+
+
+def test_what_comes_after_a_failed_required_check_is_skipped() -> None:
+    checks = [
+        check("check: dockerfile, stages: {min: 1}", id="first"),
+        check("check: dockerfile, stages: {min: 2}", id="second", required=True),
+        check("check: dockerfile, stages: {min: 1}", id="third"),
+    ]
+    results = judging.judge(subject(), checks, silent)
+    assert [result.status for result in results] == [Status.PASSED, Status.FAILED, Status.SKIPPED]
+    assert "second" in results[2].got
+
+
+def test_the_traceback_of_a_bug_is_evidence() -> None:
+    assert "ZeroDivisionError" in judged("check: build", broken(ZeroDivisionError("x"))).evidence["traceback"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"colour": "red"},
+        {"pass": "all"},
+        {"checks": []},
+        {"checks": [{"id": "a", "check": "sise", "points": 1}]},
+        {"checks": [{"id": "a", "check": "size", "points": 1, "max": "big"}]},
+        {"checks": [{"id": "a", "check": "size", "points": -1, "max": "1MB"}]},
+        {"checks": [{"id": "A b", "check": "build", "points": 1}]},
+        {"checks": [{"id": "a", "check": "http", "points": 1, "get": "/", "json": {}, "statsu": 1}]},
+        {"app": {"port": 0}},
+        {"format": 2},
+    ],
+)
+def test_the_schema_refuses_what_the_grader_refuses(change: dict[str, Any], tmp_path: Path) -> None:
+    good = yaml.safe_load(RUBRIC + textwrap.indent(types()["build"].example, "  "))
+    schema = json_schema(types())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(good, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(good | change, schema)
+    path = tmp_path / "rubric.yaml"
+    path.write_text(yaml.safe_dump(good | change))
+    with pytest.raises(RubricError):
+        rubric.load(path, types())
