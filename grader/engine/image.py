@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from grader.course.units import human_size
 from grader.engine import layers as layer_reading
-from grader.errors import EngineError
+from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import ImageResult, LayerResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from grader.engine.connect import Engine
     from grader.engine.layers import Entry, Layer
@@ -157,7 +158,7 @@ class Image:
     def read(self, paths: Sequence[str]) -> dict[str, bytes]:
         """The content of regular files, read from a container that never starts; missing ones are left out.
 
-        Raises ``EngineError`` when the engine cannot give them.
+        Raises ``EngineError`` when the engine cannot give them, ``SubmissionError`` when one of the learner's is huge.
         """
         wanted = {path: real for path in paths if (real := self.resolve(path)) is not None}
         if not wanted:
@@ -173,22 +174,31 @@ class Image:
                 client.remove_container(container, force=True, v=True)
 
     def _fetch(self, container: str, path: str) -> bytes | None:
-        entry = self.files[path].entry
+        found = self.files[path]
+        entry = found.entry
+        if entry.kind == "link":
+            entry = self.layers[found.layer].entries.get(entry.target, entry)
         if entry.kind not in ("file", "link"):
             return None
+        if entry.size > READ_LIMIT:
+            raise self._too_large(path, entry.size)
         try:
             chunks, _ = self._engine.client.get_archive(container, f"/{path}")
         except NotFound:
             return None
-        content = b""
-        for chunk in chunks:
-            content += chunk
-            if len(content) > READ_LIMIT:
-                raise EngineError(f"/{path} is larger than {READ_LIMIT} bytes", "It is not read.", where=self.id)
+        content = b"".join(chunks)
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             member = next((m for m in archive if m.isreg()), None)
             file = archive.extractfile(member) if member else None
             return file.read() if file else None
+
+    def _too_large(self, path: str, size: int) -> GraderError:
+        """Left out it would hide what is in it: a list of packages, say. The learner's own file is theirs to mend."""
+        what = f"/{path} has {human_size(size)}, and files of more than {human_size(READ_LIMIT)} are not read"
+        if self.from_base(path):
+            return EngineError(what, "Use another base image.", where=self.id)
+        line = self.line_of(path)
+        return SubmissionError(what, "Let the image hold a smaller one.", where=f"Dockerfile:{line}", line=line)
 
     @property
     def result(self) -> ImageResult:
@@ -284,8 +294,18 @@ def resolve(files: Mapping[str, FinalFile], path: str) -> str | None:
     return posixpath.join(*done) if done else ""
 
 
-def _align(instructions: Sequence[Instruction], sizes: Sequence[int], history: Any) -> tuple[Origin, ...]:
+def _align(
+    instructions: Sequence[Instruction], sizes: Sequence[int], history: Callable[[], list[int]]
+) -> tuple[Origin, ...]:
     """Ties layers to instructions; an engine may leave out the layer of an instruction that changed nothing."""
+    if len(instructions) != len(sizes):
+        # BuildKit makes no folder for `WORKDIR /`, and so no layer; any other WORKDIR has one, if an empty one.
+        made = [
+            i
+            for i in instructions
+            if not (i.keyword == "WORKDIR" and posixpath.normpath(" ".join(i.args)) in ("/", "//"))
+        ]
+        instructions = made if len(made) == len(sizes) else instructions
     if len(instructions) != len(sizes):
         grown = history()
         if len(grown) == len(instructions):

@@ -28,7 +28,7 @@ import platformdirs
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from grader.engine.connect import Engine
 
@@ -38,7 +38,7 @@ Kind = Literal["file", "link", "dir", "symlink", "special", "whiteout"]
 _JSON_LIMIT = 4 << 20
 #: Layers remembered on disk; the oldest are forgotten.
 _REMEMBERED = 400
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 
 
 class Entry(NamedTuple):
@@ -84,7 +84,8 @@ def read(engine: Engine, image: Mapping[str, Any]) -> tuple[Layer, ...]:
     diff_ids: Sequence[str] = image["RootFS"].get("Layers") or ()
     folders = _local_folders(engine, image, len(diff_ids))
     if folders:
-        return tuple(Layer(diff_id, walk(folder)) for diff_id, folder in zip(diff_ids, folders, strict=True))
+        with suppress(_Redirected):
+            return tuple(Layer(diff_id, walk(folder)) for diff_id, folder in zip(diff_ids, folders, strict=True))
     remembered = [_recall(diff_id) for diff_id in diff_ids]
     if all(entries is not None for entries in remembered):
         return tuple(Layer(d, e) for d, e in zip(diff_ids, remembered, strict=True) if e is not None)
@@ -98,54 +99,75 @@ def _local_folders(engine: Engine, image: Mapping[str, Any], count: int) -> list
     """The overlay2 folders of ``image``, lowest first; empty when they are not this machine's to read."""
     driver = image.get("GraphDriver") or {}
     data = driver.get("Data") or {}
-    if not engine.local or driver.get("Name") != "overlay2" or "UpperDir" not in data:
+    # Podman calls the same driver “overlay”.
+    if not engine.local or driver.get("Name") not in ("overlay2", "overlay") or "UpperDir" not in data:
         return []
     lower = [Path(part) for part in data.get("LowerDir", "").split(":") if part]
     folders = [*reversed(lower), Path(data["UpperDir"])]
     return folders if len(folders) == count and all(folder.is_dir() for folder in folders) else []
 
 
+class _Redirected(Exception):  # noqa: N818 - a reason to read in another way, not an error
+    """A directory's content lies elsewhere: the kernel here renames directories in overlays (redirect_dir)."""
+
+
 def walk(root: Path) -> dict[str, Entry]:
-    """The entries of an overlay2 layer folder. Names are sorted, as in the tar that the engine would make of it."""
+    """The entries of an overlay2 layer folder.
+
+    Raises ``_Redirected`` when the folder alone does not tell what is in the layer.
+    """
     entries: dict[str, Entry] = {}
-    inodes: dict[int, str] = {}
+    inodes: dict[int, list[str]] = {}
     todo: list[tuple[str, str]] = [(str(root), "")]
     while todo:
         folder, prefix = todo.pop()
-        below = []
-        with os.scandir(folder) as found:
-            children = sorted(found, key=lambda child: child.name)
-        for child in children:
-            name = prefix + child.name
-            entry = _from_stat(child, inodes, name)
-            entries[name] = entry
-            if entry.kind == "dir":
-                below.append((child.path, name + "/"))
-        todo.extend(reversed(below))
-    return entries
+        with os.scandir(folder) as children:
+            for child in children:
+                name = prefix + child.name
+                facts = child.stat(follow_symlinks=False)
+                entries[name] = entry = _from_stat(child.path, facts)
+                if entry.kind == "dir":
+                    todo.append((child.path, name + "/"))
+                elif entry.kind == "file" and facts.st_nlink > 1:
+                    inodes.setdefault(facts.st_ino, []).append(name)
+    return _with_links(entries, inodes.values())
 
 
-def _from_stat(child: os.DirEntry[str], inodes: dict[int, str], name: str) -> Entry:
-    facts = child.stat(follow_symlinks=False)
+def _from_stat(path: str, facts: os.stat_result) -> Entry:
     mode, owner = stat.S_IMODE(facts.st_mode), (facts.st_uid, facts.st_gid)
     if stat.S_ISREG(facts.st_mode):
-        if facts.st_nlink > 1 and (first := inodes.setdefault(facts.st_ino, name)) != name:
-            return Entry("link", 0, mode, *owner, first)
         return Entry("file", facts.st_size, mode, *owner)
     if stat.S_ISDIR(facts.st_mode):
-        return Entry("dir", 0, mode, *owner, opaque=_is_opaque(child.path))
+        return Entry("dir", 0, mode, *owner, opaque=_is_opaque(path))
     if stat.S_ISLNK(facts.st_mode):
-        return Entry("symlink", 0, mode, *owner, os.readlink(child.path))  # noqa: PTH115 - a Path would drop what is odd in it
+        return Entry("symlink", 0, mode, *owner, os.readlink(path))  # noqa: PTH115 - a Path would drop what is odd in it
     if stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0:
         return Entry("whiteout")
     return Entry("special", 0, mode, *owner)
 
 
+def _with_links(entries: dict[str, Entry], groups: Iterable[list[str]]) -> dict[str, Entry]:
+    """Of the names of one file the first in the alphabet is the file, the others are links to it.
+
+    Which one a tar holds first depends on who wrote it; two readers have to agree.
+    """
+    for names in groups:
+        first, *others = sorted(names, key=os.fsencode)
+        content = max((entries[name] for name in names), key=lambda entry: entry.size)
+        entries[first] = content._replace(kind="file", target="")
+        for name in others:
+            entries[name] = content._replace(kind="link", size=0, target=first)
+    return entries
+
+
 def _is_opaque(path: str) -> bool:
-    for name in ("trusted.overlay.opaque", "user.overlay.opaque"):
+    for space in ("trusted", "user"):
         with suppress(OSError, AttributeError):
-            if os.getxattr(path, name, follow_symlinks=False) == b"y":
-                return True
+            names = os.listxattr(path, follow_symlinks=False)
+            if f"{space}.overlay.redirect" in names:
+                raise _Redirected(path)
+            if f"{space}.overlay.opaque" in names:
+                return os.getxattr(path, f"{space}.overlay.opaque", follow_symlinks=False) == b"y"
     return False
 
 
@@ -153,7 +175,9 @@ def _is_opaque(path: str) -> bool:
 
 
 def _streamed(engine: Engine, image_id: str, diff_ids: Sequence[str]) -> tuple[Layer, ...]:
-    """Reads `docker save`. Engine 20.10 names layers `ID/layer.tar`, newer ones `blobs/sha256/DIGEST`."""
+    """Reads `docker save`. Engine 20.10 names layers `ID/layer.tar`, newer ones `blobs/sha256/DIGEST`,
+    Podman `DIGEST.tar`.
+    """
     chunks = engine.client.get_image(image_id, chunk_size=1 << 20)
     found, manifests = read_export(_Stream(chunks))
     paths = manifests[0]["Layers"] if manifests else []
@@ -180,7 +204,7 @@ def read_export(stream: io.RawIOBase) -> tuple[dict[str, dict[str, Entry]], list
                 same[member.name] = os.path.normpath(Path(member.name).parent / member.linkname).replace(os.sep, "/")
             elif member.name == "manifest.json" and member.size <= _JSON_LIMIT:
                 manifests = json.load(outer.extractfile(member) or io.BytesIO(b"[]"))
-            elif member.isfile() and (member.name.endswith("layer.tar") or member.name.startswith("blobs/")):
+            elif member.isfile() and (member.name.endswith(".tar") or member.name.startswith("blobs/")):
                 entries = _layer_of(outer.extractfile(member))
                 if entries is not None:
                     found[member.name] = entries
@@ -209,33 +233,54 @@ def _layer_of(content: IO[bytes] | None) -> dict[str, Entry] | None:
 def from_tar(layer: tarfile.TarFile) -> dict[str, Entry]:
     """The entries of a layer's tar; whiteouts are names that begin with `.wh.`."""
     entries: dict[str, Entry] = {}
-    opaque: list[str] = []
+    gone: set[str] = set()
+    links: dict[str, list[str]] = {}
     passed: list[tarfile.TarInfo] = layer.members  # type: ignore[attr-defined]  # typeshed has no name for it
     for member in layer:
-        name = member.name.removeprefix("./").strip("/")
+        name = _name(member.name)
         folder, _, last = name.rpartition("/")
         if last == ".wh..wh..opq":
-            opaque.append(folder)
+            gone.add(folder)
         elif last.startswith(".wh.."):
             continue  # AUFS's own housekeeping, which still shows up in old images
         elif last.startswith(".wh."):
-            entries[f"{folder}/{last[4:]}".lstrip("/")] = Entry("whiteout")
-        elif name not in ("", "."):
-            entries[name] = _from_member(member, entries)
+            gone.add(f"{folder}/{last[4:]}".lstrip("/"))
+        elif name and member.islnk() and _name(member.linkname) in entries:
+            _link(name, _name(member.linkname), entries, links)
+        elif name:
+            entries[name] = _from_member(member)
         passed.clear()  # tarfile would keep every member it has passed
-    for folder in opaque:
-        entries[folder] = entries.get(folder, Entry("dir", 0, 0o755))._replace(opaque=True)
-    return entries
+    for name in gone:
+        # A whiteout speaks of the layers below: what this layer has of that name stays, without what it covered.
+        here = entries.get(name)
+        if here is None:
+            is_folder = any(other.startswith(f"{name}/") for other in entries)
+            entries[name] = Entry("dir", 0, 0o755, opaque=True) if is_folder else Entry("whiteout")
+        elif here.kind == "dir":
+            entries[name] = here._replace(opaque=True)
+    groups = {id(group): group for group in links.values()}
+    return _with_links(entries, groups.values())
 
 
-def _from_member(member: tarfile.TarInfo, entries: Mapping[str, Entry]) -> Entry:
+def _name(path: str) -> str:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return "/".join(parts)
+
+
+def _link(name: str, target: str, entries: dict[str, Entry], links: dict[str, list[str]]) -> None:
+    """Adds ``name`` to the names of the file ``target``."""
+    group = links.setdefault(target, [target])
+    group.append(name)
+    links[name] = group
+    entries[name] = entries[target]._replace(kind="link", size=0, target=target)
+
+
+def _from_member(member: tarfile.TarInfo) -> Entry:
     mode, owner = stat.S_IMODE(member.mode), (member.uid, member.gid)
     if member.isreg():
         return Entry("file", member.size, mode, *owner)
     if member.islnk():
-        target = member.linkname.removeprefix("./").strip("/")
-        first = entries.get(target)
-        return Entry("link", 0, first.mode if first else mode, *owner, target)
+        return Entry("link", 0, mode, *owner, _name(member.linkname))
     if member.isdir():
         return Entry("dir", 0, mode, *owner)
     if member.issym():
