@@ -7,7 +7,9 @@ learner's; what the engine fails to do is not.
 
 from __future__ import annotations
 
+import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -44,20 +46,36 @@ _SETTLED = 2.0
 _LOG_LINES = 20
 _LOG_BYTES = 16_000
 
-# What the engine says at start when the image, not the engine, is at fault.
+# What the engine says at start when the image, not the engine, is at fault: texts seen for mistakes made on purpose. A
+# mere “permission denied” may as well be a limit that the engine may not set.
+_CALLED = r'exec: "[^"]*": (?:stat [^:]*: )?'
 _STARTED_WRONG = (
-    ("executable file not found", "The command of the image does not exist in it"),
-    ("no such file or directory", "The command of the image, or what it needs to run, does not exist in it"),
-    ("permission denied", "The command of the image may not be executed"),
-    ("exec format error", "The command of the image is no program for this machine"),
-    ("is a directory", "The command of the image is a directory"),
-    ("no command specified", "The image has no command to start"),
-    ("unable to find user", "The user of the image does not exist in it"),
-    ("unable to find group", "The group of the image does not exist in it"),
-    ("no matching entries in passwd", "The user of the image does not exist in it"),
-    ("no matching entries in group", "The group of the image does not exist in it"),
-    ("working directory", "The working directory of the image cannot be used"),
-    ("chdir to cwd", "The working directory of the image cannot be used"),
+    (
+        re.compile(_CALLED + r"(?:no such file or directory|executable file not found|not a directory)"),
+        "The command of the image does not exist in it",
+    ),
+    (re.compile(_CALLED + "permission denied"), "The command of the image may not be executed"),
+    (re.compile(_CALLED + "exec format error"), "The command of the image is no program for this machine"),
+    (re.compile(_CALLED + "is a directory"), "The command of the image is a directory"),
+    (
+        re.compile(r"no command specified|no command or entrypoint (?:provided|specified)|args must not be empty"),
+        "The image has no command to start",
+    ),
+    (
+        re.compile(r"unable to find user|no matching entries in passwd|error looking up user|invalid user"),
+        "The user of the image does not exist in it",
+    ),
+    (
+        re.compile(r"unable to find group|no matching entries in group|error looking up group"),
+        "The group of the image does not exist in it",
+    ),
+    (
+        re.compile(
+            r"working directory '[^']*' is invalid|chdir to cwd \(|cannot mkdir: .* is not a directory"
+            r"|workdir \"[^\"]*\" does not exist|mkdir .*: not a directory"
+        ),
+        "The working directory of the image cannot be used",
+    ),
 )
 
 
@@ -111,11 +129,12 @@ class Sandbox:
         self._probe: Probe | None = None
         self._containers: list[str] = []
         self._namespaces: list[Namespace] = []
+        self._enters = engine.local
         self.notes: list[str] = []
 
     def prepare(self) -> None:
         """Starts what is needed before an app can be asked; worth doing while the image builds."""
-        if not self._engine.local and self._probe is None:
+        if not self._enters and self._probe is None:
             options = self._create_options(memory=128_000_000, mode="none")
             self._probe = start_probe(self._engine, self._probes, options | {"environment": {}})
             if self._probe:
@@ -124,14 +143,15 @@ class Sandbox:
     def start(self, image: str, options: Options, *, progress: Progress = silent) -> App:
         """An app that has answered. Raises ``AppError`` when it does not, ``EngineError`` when the engine fails."""
         began = time.monotonic()
-        self.prepare()
         progress(ProgressEvent("start", "starting the image", detail=True))
-        container = self._create(image, options)
-        try:
-            self._engine.client.start(container)
-        except APIError as error:
-            raise _start_failure(error) from error
-        namespace = self._namespace(container, options)
+        container, namespace = self._running(image, options)
+        if namespace is None:
+            # An engine in a VM, or a grader in a container: its processes are not this machine's.
+            self._enters = False
+            self._remove(container)
+            container, namespace = self._running(image, options)
+        if namespace is None:
+            raise EngineError("The app's network cannot be reached", "Grade again; `grader doctor` tells more.")
         self._wait(container, namespace, options, began)
         took = time.monotonic() - began
         progress(ProgressEvent("start", f"the app answers on port {options.port} ({took:.1f} s)"))
@@ -141,12 +161,29 @@ class Sandbox:
         """Removes the containers and what is in them."""
         for namespace in self._namespaces:
             namespace.close()
-        for container in self._containers:
-            with suppress(APIError, requests.RequestException):
-                self._engine.client.remove_container(container, force=True, v=True)
-        self._containers.clear()
+        with ThreadPoolExecutor(max(1, len(self._containers)), "removing") as pool:
+            list(pool.map(self._remove, self._containers[:]))
+
+    def _remove(self, container: str) -> None:
+        """What cannot be removed now is found by its label later."""
+        with suppress(APIError, requests.RequestException):
+            self._engine.client.remove_container(container, force=True, v=True)
+        self._containers.remove(container)
 
     # --- starting ---
+
+    def _running(self, image: str, options: Options) -> tuple[str, Namespace | None]:
+        """A started container and the way to its app; None when there is none from here."""
+        self.prepare()
+        container = self._create(image, options)
+        try:
+            self._engine.client.start(container)
+        except APIError as error:
+            raise _start_failure(error) from error
+        namespace = self._way_in(container, options)
+        if namespace is not None and not isinstance(namespace, Probe):
+            self._namespaces.append(namespace)
+        return container, namespace
 
     def _create(self, image: str, options: Options) -> str:
         published = options.port if self._is_published(options) else None
@@ -165,7 +202,7 @@ class Sandbox:
 
     def _is_published(self, options: Options) -> bool:
         """With the internet open, a probe cannot hold the namespace: the engine makes the app's own."""
-        return not self._engine.local and (options.internet or self._probe is None)
+        return not self._enters and (options.internet or self._probe is None)
 
     def _create_options(self, memory: int, mode: str, published: int | None = None) -> dict[str, Any]:
         host = self._engine.client.create_host_config(
@@ -176,8 +213,8 @@ class Sandbox:
             memswap_limit=memory,
             pids_limit=256,
             nano_cpus=1_000_000_000,
-            ulimits=[Ulimit(name="nofile", soft=1024, hard=4096), Ulimit(name="core", soft=0, hard=0)],
-            log_config=None if self._engine.name == "podman" else _bounded_logs(),
+            ulimits=_limits(podman=self._engine.name == "podman"),
+            log_config=_bounded_logs(podman=self._engine.name == "podman"),
             port_bindings={published: ("127.0.0.1", None)} if published else None,
         )
         # The engine would run the image's HEALTHCHECK beside our questions; whoever wants it asks for it.
@@ -188,23 +225,21 @@ class Sandbox:
             "ports": [published] if published else None,
         }
 
-    def _namespace(self, container: str, options: Options) -> Namespace:
-        found = self._way_in(container, options)
-        if not isinstance(found, Probe):
-            self._namespaces.append(found)
-        return found
-
-    def _way_in(self, container: str, options: Options) -> Namespace:
+    def _way_in(self, container: str, options: Options) -> Namespace | None:
         if self._probe and not options.internet:
             return self._probe
+        if self._enters:
+            return self._enter(container)
+        self.notes.append("The app ran with a network: this engine lets nobody into a container without one.")
+        return Published(self._published_port(container, options.port))
+
+    def _enter(self, container: str) -> Namespace | None:
+        """Into the namespace of its process; None when that is no process of this machine."""
         pid = self._state(container).get("Pid") or 0
-        if self._engine.local and pid and is_ours(pid, container):
+        if pid and is_ours(pid, container):
             with suppress(OSError):
                 return Entered(pid)
-        if self._is_published(options):
-            self.notes.append("The app ran with a network: this engine lets nobody into a container without one.")
-            return Published(self._published_port(container, options.port))
-        return _Gone()
+        return None if self._state(container).get("Running") else _Gone()
 
     def _published_port(self, container: str, port: int) -> int:
         bound = self._engine.client.port(container, port) or []
@@ -225,8 +260,6 @@ class Sandbox:
                 next_look_at_state = now + _ASK_STATE_EVERY
                 if not state.get("Running"):
                     raise _exited(state, last_lines(self._engine, container))
-            if isinstance(namespace, _Gone):
-                raise EngineError("The app's network cannot be reached", "Grade again; `grader doctor` tells more.")
             if watch.ready(namespace, deadline):
                 return
             if now > deadline or watch.settled(now):
@@ -337,8 +370,17 @@ def last_lines(engine: Engine, container: str) -> tuple[str, ...]:
     return tuple(raw[-_LOG_BYTES:].decode(errors="replace").splitlines()[-_LOG_LINES:])
 
 
-def _bounded_logs() -> LogConfig:
-    return LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m", "max-file": "1"})
+def _limits(*, podman: bool) -> list[Ulimit]:
+    limits = [Ulimit(name="nofile", soft=1024, hard=4096), Ulimit(name="core", soft=0, hard=0)]
+    if podman:
+        # Left alone, Podman asks for its own idea of a maximum, which a machine may refuse; `pids_limit` binds anyway.
+        limits.append(Ulimit(name="nproc", soft=8192, hard=8192))
+    return limits
+
+
+def _bounded_logs(*, podman: bool) -> LogConfig:
+    """Podman takes the name for its own k8s-file, and knows of one file only."""
+    return LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m"} | ({} if podman else {"max-file": "1"}))
 
 
 def _exited(state: Mapping[str, Any], log: tuple[str, ...]) -> AppError:
@@ -356,8 +398,8 @@ def _exited(state: Mapping[str, Any], log: tuple[str, ...]) -> AppError:
 
 def _start_failure(error: APIError) -> EngineError | SubmissionError:
     text = str(error.explanation or error)
-    for sign, what in _STARTED_WRONG:
-        if sign in text.lower():
+    for pattern, what in _STARTED_WRONG:
+        if pattern.search(text.lower()):
             return AppError(f"{what}: {text.strip()[:300]}", "Look at CMD, ENTRYPOINT, USER and WORKDIR.")
     return EngineError(
         f"The engine could not start the container: {text.strip()[:300]}",
