@@ -85,8 +85,8 @@ _THEIRS = (
         "A file or a folder that is asked for is not there",
     ),
     (
-        re.compile(r"failed to compute cache key: too many links|cannot copy to non-directory: /|not a directory$"
-                   r"|cannot replace to directory /|cannot overwrite (?:non-)?directory"),
+        re.compile(r"failed to compute cache key: (?:.*: )?too many links|cannot copy to non-directory: /"
+                   r"|not a directory$|cannot replace to directory /|cannot overwrite (?:non-)?directory"),
         "A file or a folder stands in the way of what is to be copied",
     ),
     (

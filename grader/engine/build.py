@@ -40,12 +40,16 @@ CANCEL_GRACE = 10.0
 
 @dataclass(frozen=True)
 class Build:
-    """A finished build. ``image_id`` is None exactly when ``failure`` says what the learner's files did wrong."""
+    """A finished build. ``image_id`` is None exactly when ``failure`` says what the learner's files did wrong.
+
+    ``culprit`` is the step that failed then, if one did.
+    """
 
     image_id: str | None
     steps: tuple[Step, ...]
     duration: float
     failure: SubmissionError | None = None
+    culprit: Step | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def build(
     """
     started = time.monotonic()
     result = _attempt(engine, context, dockerfile, options, progress)
-    step = next((step for step in result.steps if step.exit_code is not None), None)
+    step = result.culprit
     if result.failure is None or not blame.starved(step):
         return result
     _check_network(engine, dockerfile, step, options)
@@ -115,7 +119,9 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
         raise failure
     if failure is None and image_id is None:
         raise EngineError("The engine ended the build without an image and without an error", "Grade again.")
-    return Build(image_id, steps, duration, failure if isinstance(failure, SubmissionError) else None)
+    if isinstance(failure, SubmissionError):
+        return Build(None, steps, duration, failure, log.culprit(error))
+    return Build(image_id, steps, duration)
 
 
 class _Log:
@@ -199,7 +205,7 @@ def _cancel(engine: Engine, build_id: str) -> None:
     """Asks the engine to end the build; a connection of its own, because the client's may be busy with the answer."""
     client: Any = engine.client
     with suppress(requests.RequestException, OSError):
-        client.post(client._url("/build/cancel"), params={"id": build_id}, timeout=CANCEL_GRACE)
+        client.post(client._url("/build/cancel"), params={"id": build_id}, timeout=CANCEL_GRACE)  # noqa: SLF001
 
 
 def _cut(response: requests.Response | None) -> None:
@@ -217,7 +223,7 @@ def _run(
     """Image id and error text, either of which may be missing."""
     client: Any = engine.client
     response: requests.Response = client.post(
-        client._url("/build"),  # the SDK has no parameter for BuildKit (docker-py issue 2230)
+        client._url("/build"),  # noqa: SLF001  # the SDK has no parameter for it (docker-py issue 2230)
         data=tar,
         params=parameters,
         headers={"Content-Type": "application/x-tar"},
@@ -250,7 +256,7 @@ def _proxies(engine: Engine) -> dict[str, str]:
     they are neither in the image's history nor in a cache key.
     """
     client: Any = engine.client
-    configured = client._proxy_configs.get_environment()  # the CLI's own reading, in the SDK
+    configured = client._proxy_configs.get_environment()  # noqa: SLF001  # the CLI's own reading, in the SDK
     if configured or not engine.private:
         return dict(configured)
     names = ("http_proxy", "https_proxy", "no_proxy")

@@ -36,7 +36,7 @@ LEARNERS = {
     "user, 20.10": "executor failed running [x]: unable to find user joe: no matching entries in passwd file",
     "group, Podman": 'determining run gid: group: unknown group error looking up group "joes"',
     "owner, Podman": 'looking up UID/GID for "joe": determining run uid: user: unknown user error looking up "joe"',
-    "mount type, 20.10": "failed to solve with frontend dockerfile.v0: failed to create LLB definition: dockerfile parse "
+    "mount type, 20.10": "failed to solve with frontend dockerfile.v0: failed to create LLB: dockerfile parse "
     'error line 2: unsupported mount type "foo"',
     "mount type, 28": 'unsupported mount type "foo"',
     "mount target": 'invalid mount target "/"',
@@ -162,7 +162,7 @@ def test_an_error_without_a_step_finds_its_line() -> None:
         (step(log="Retrying: Connection timed out"), False, EngineError),
     ],
 )
-def test_whose_a_timeout_is(stopped: Step | None, hung: bool, kind: type) -> None:
+def test_whose_a_timeout_is(*, stopped: Step | None, hung: bool, kind: type) -> None:
     assert isinstance(blame.timeout(stopped, 5.0, engine_hung=hung), kind)
 
 
