@@ -4,32 +4,60 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from grader.errors import RubricError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator
 
     from grader.checks.base import Check
 
 _NOT_TYPES = {"base", "subject"}
 
 
-@cache
+class _Types(Mapping[str, "type[Check]"]):
+    """Check types by name. One that is asked for by name costs no more than its own import."""
+
+    def __getitem__(self, name: str) -> type[Check]:
+        if name in _own_names():
+            return _own(name)
+        return _offered()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*_own_names(), *_offered())
+
+    def __len__(self) -> int:
+        return len(_own_names()) + len(_offered())
+
+
 def types() -> Mapping[str, type[Check]]:
     """All check types by name: ours, and those that other packages offer through the entry point `grader.checks`.
 
-    Raises ``RubricError`` when such a package cannot be loaded or takes a name that is taken.
+    The mapping raises ``RubricError`` when such a package cannot be loaded or takes a name that is taken.
     """
+    return _Types()
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules(__path__)) - _NOT_TYPES
+
+
+@cache
+def _own(name: str) -> type[Check]:
+    return _types_in(importlib.import_module(f"{__name__}.{name}"))[name]
+
+
+@cache
+def _offered() -> Mapping[str, type[Check]]:
+    from importlib.metadata import entry_points  # noqa: PLC0415  # takes longer than most checks
+
     found: dict[str, type[Check]] = {}
-    for module in pkgutil.iter_modules(__path__):
-        if module.name not in _NOT_TYPES:
-            found |= _types_in(importlib.import_module(f"{__name__}.{module.name}"))
     for point in entry_points(group="grader.checks"):
-        found[_free(point.name, found)] = _load(point)
+        found[_free(point.name, [*_own_names(), *found])] = _load(point)
     return found
 
 
@@ -51,7 +79,7 @@ def _load(point: object) -> type[Check]:
     return kind
 
 
-def _free(name: str, found: Mapping[str, object]) -> str:
-    if name in found:
+def _free(name: str, taken: Collection[str]) -> str:
+    if name in taken:
         raise RubricError(f"Two packages offer a check type “{name}”", "Uninstall one of them.")
     return name

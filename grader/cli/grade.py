@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.connect import Engine
-    from grader.reports import Report, Telling
+    from grader.reports import Telling
     from grader.result import GradeResult, Progress
 
 
@@ -63,6 +63,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     chosen, rubric = load(exercise, course)
     _known_checks(rubric, only)
     folder = _submission_folder(submission, exercise, chosen)
+    _load_meanwhile(outputs)
     with ProgressView(verbose=verbose, quiet=False) as progress:
         result = grading.grade(
             grading.Request(
@@ -150,7 +151,17 @@ def _engine(*, yes: bool, progress: Progress) -> Engine:
     return connect(agreed=yes, progress=progress)
 
 
-def _outputs(formats: Sequence[str]) -> list[tuple[Report, Path | None]]:
+def _load_meanwhile(outputs: Sequence[tuple[str, Path | None]]) -> None:
+    """Imports the formats while the engine works; what a terminal needs takes longer to import than most checks do."""
+    from threading import Thread  # noqa: PLC0415
+
+    from grader import reports  # noqa: PLC0415
+
+    for name in {name for name, _ in outputs}:
+        Thread(target=reports.load, args=(name,), daemon=True).start()
+
+
+def _outputs(formats: Sequence[str]) -> list[tuple[str, Path | None]]:
     """The formats asked for, each with the file it goes to; refused before anything is built when one cannot be."""
     outputs = [_output(given) for given in formats or ("terminal",)]
     if sum(file is None for _, file in outputs) > 1:
@@ -160,31 +171,30 @@ def _outputs(formats: Sequence[str]) -> list[tuple[Report, Path | None]]:
     return outputs
 
 
-def _output(given: str) -> tuple[Report, Path | None]:
+def _output(given: str) -> tuple[str, Path | None]:
     from grader import reports  # noqa: PLC0415
     from grader.course.suggest import closest  # noqa: PLC0415
 
     name, sign, file = given.partition("=")
-    try:
-        report = reports.load(name)
-    except KeyError:
+    if not reports.exists(name):
         near = closest(name, reports.names())
         meant = f"Did you mean {near}? " if near else ""
-        raise UsageError(
-            f"There is no format “{name}”", f"{meant}Known formats: {', '.join(reports.names())}."
-        ) from None
+        raise UsageError(f"There is no format “{name}”", f"{meant}Known formats: {', '.join(reports.names())}.")
     if not sign:
-        return report, None
+        return name, None
     path = Path(file)
     if not file or path.is_dir() or not path.parent.is_dir():
         raise UsageError("The report cannot be written there", "Name a file in a folder that exists.", where=given)
-    return report, path
+    return name, path
 
 
-def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[Report, Path | None]]) -> None:
+def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[str, Path | None]]) -> None:
     """Every report that can be written is; the first that cannot be is told after that."""
+    from grader import reports  # noqa: PLC0415
+
     failure: UsageError | None = None
-    for report, file in outputs:
+    for name, file in outputs:
+        report = reports.load(name)
         if file is None:
             _be_utf8(sys.stdout)
             report(result, telling, sys.stdout)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 
 if TYPE_CHECKING:
     from grader.submission.dockerfile import Dockerfile, Instruction
@@ -75,7 +74,7 @@ class Trace:
 
     def feed(self, encoded: str) -> list[Vertex]:
         """Takes one message in; returns the vertices that it says something new about."""
-        message = _STATUS_RESPONSE.FromString(base64.b64decode(encoded))
+        message = _status_response().FromString(base64.b64decode(encoded))
         touched = {}
         for news in message.vertexes:
             touched[news.digest] = self._update(news)
@@ -139,8 +138,14 @@ def _seconds(timestamp: Any) -> float:
     return float(timestamp.seconds + timestamp.nanos / 1e9)
 
 
+@cache
 def _status_response() -> Any:
-    """The message type, declared here so that no generated code has to be shipped and kept in step with protobuf's."""
+    """The message type, declared here so that no generated code has to be shipped and kept in step with protobuf's.
+
+    Imported when the first message is there: by then BuildKit is at work, and nobody waits for the import.
+    """
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2  # noqa: PLC0415
+
     kinds = descriptor_pb2.FieldDescriptorProto
     stamp = ".google.protobuf.Timestamp"
     file = descriptor_pb2.FileDescriptorProto(
@@ -192,6 +197,3 @@ def _status_response() -> Any:
     pool = descriptor_pool.Default()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("grader.buildkit.StatusResponse"))
-
-
-_STATUS_RESPONSE = _status_response()

@@ -31,19 +31,26 @@ class Report(Protocol):
 
 def names() -> tuple[str, ...]:
     """The names of all formats, ours and those that packages offer through the entry point `grader.reports`."""
-    ours = (module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-    return tuple(sorted({*(name.replace("_", "-") for name in ours), *_offered()}))
+    return tuple(sorted({*_own(), *_offered()}))
+
+
+def exists(name: str) -> bool:
+    """Whether there is a format of that name."""
+    return name in _own() or name in _offered()
 
 
 def load(name: str) -> Report:
     """The format of that name; raises KeyError when there is none."""
-    if name in _offered():
+    if name not in _own():
         offered: Report = _offered()[name].load()
         return offered
-    if name not in names():
-        raise KeyError(name)
     report: Report = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").write
     return report
+
+
+def _own() -> frozenset[str]:
+    modules = (module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return frozenset(name.replace("_", "-") for name in modules)
 
 
 def _offered() -> Mapping[str, EntryPoint]:
