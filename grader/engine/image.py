@@ -174,7 +174,9 @@ class Image:
                 client.remove_container(container, force=True, v=True)
 
     def _fetch(self, container: str, path: str) -> bytes | None:
-        found = self.files[path]
+        found = self.files.get(path)
+        if found is None:
+            return None
         entry = found.entry
         if entry.kind == "link":
             entry = self.layers[found.layer].entries.get(entry.target, entry)

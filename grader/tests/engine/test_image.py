@@ -1,0 +1,148 @@
+"""An image from outside: which line put what there, what is wasted, what can be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from grader.engine import image as images
+from grader.engine.image import merge, resolve
+from grader.engine.layers import Entry, Layer
+from grader.errors import EngineError, SubmissionError
+
+if TYPE_CHECKING:
+    from grader.tests.engine.building import Workshop
+
+FILE = Entry("file", 10)
+DIR = Entry("dir")
+
+
+def layer(**entries: Entry) -> Layer:
+    return Layer("sha256:0", {name.replace("__", "/"): entry for name, entry in entries.items()})
+
+
+@pytest.mark.parametrize(
+    ("layers", "names", "wasted"),
+    [
+        ([layer(a=FILE), layer(a=FILE)], {"a"}, {0: 10}),
+        ([layer(a=FILE), layer(a=Entry("whiteout"))], set(), {0: 10}),
+        ([layer(a=FILE), layer(b=Entry("whiteout"))], {"a"}, {}),
+        ([layer(d=DIR, d__f=FILE), layer(d=DIR._replace(opaque=True), d__g=FILE)], {"d", "d/g"}, {0: 10}),
+        ([layer(d=DIR, d__f=FILE), layer(d=DIR, d__g=FILE)], {"d", "d/f", "d/g"}, {}),
+        ([layer(d=DIR, d__f=FILE), layer(d=FILE)], {"d"}, {0: 10}),
+        ([layer(d=DIR, d__f=FILE), layer(d=Entry("whiteout"))], set(), {0: 10}),
+        ([layer(d=DIR, d__e=DIR, d__e__f=FILE, dd=FILE), layer(d=Entry("whiteout"))], {"dd"}, {0: 10}),
+        ([layer(a=FILE), layer(d=DIR), layer(d=DIR, d__f=FILE)], {"a", "d", "d/f"}, {}),
+    ],
+)
+def test_layers_lie_over_one_another(layers: list[Layer], names: set[str], wasted: dict[int, int]) -> None:
+    merged = merge(layers, 0)
+    assert set(merged.files) == names
+    assert dict(merged.wasted) == wasted
+    assert not merge(layers, 1).wasted  # what the base image wasted is not the learner's
+
+
+def test_symlinks_are_followed_inside_the_image_only() -> None:
+    files = merge(
+        [
+            layer(
+                usr=DIR,
+                usr__bin=DIR,
+                usr__bin__x=FILE,
+                bin=Entry("symlink", target="usr/bin"),
+                up=Entry("symlink", target="../../../../usr/bin/x"),
+                root=Entry("symlink", target="/usr/./bin/../bin/x"),
+                loop=Entry("symlink", target="/loop"),
+                gone=Entry("symlink", target="nowhere"),
+            )
+        ],
+        0,
+    ).files
+    wanted = {"/bin/x": "usr/bin/x", "up": "usr/bin/x", "root": "usr/bin/x", "loop": None, "gone": None, "/": ""}
+    assert {path: resolve(files, path) for path in wanted} == wanted
+
+
+ORIGINS = r"""FROM debian:bookworm-slim AS base
+RUN echo base > /base
+
+FROM python:3.11-slim AS other
+RUN echo other > /other
+
+FROM base
+ENV A=1
+WORKDIR /
+WORKDIR /app
+RUN true
+COPY --from=other /other \
+     /app/
+LABEL a=b
+RUN echo big > /big
+RUN rm /big
+RUN echo x > /base
+CMD ["true"]
+"""
+
+
+def test_layers_and_files_are_tied_to_their_lines(workshop: Workshop) -> None:
+    image = workshop.image(ORIGINS)
+    wanted = {"base": 17, "app/other": 12, "etc/passwd": 1}
+    assert {name: image.line_of(name) for name in wanted} == wanted
+    assert image.from_base("etc/passwd")
+    assert not image.from_base("app/other")
+    by_line = {layer.line: (layer.size, layer.wasted) for layer in image.own_layers}
+    # Podman leaves out the layers of instructions that add nothing.
+    assert {line: by_line[line] for line in (2, 12, 15, 16, 17)} == {
+        2: (5, 5),
+        12: (6, 0),
+        15: (4, 4),
+        16: (0, 0),
+        17: (2, 0),
+    }
+    assert image.wasted == 9
+    assert image.config["Env"][-1] == "A=1"
+
+
+def test_an_image_of_nothing_but_a_file_has_no_base(workshop: Workshop) -> None:
+    image = workshop.image("FROM scratch\nCOPY app.py /\n", {"app.py": "12345"})
+    assert (image.base_count, image.base_size, image.size, image.line_of("app.py")) == (0, 0, 5, 2)
+
+
+READ = r"""FROM debian:bookworm-slim
+RUN echo hello > /real && ln -s /real /link && ln -s link /link2 && ln /real /hard && ln -s /link3 /link3
+RUN mkdir /dir && mkfifo /fifo && truncate -s 5G /huge && ln /huge /huge-too
+RUN printf x > "/$(printf 'odd\377byte')"
+VOLUME /v
+USER nobody-here
+"""
+
+
+def test_files_are_read_through_symlinks_and_huge_ones_are_not(workshop: Workshop) -> None:
+    image = workshop.image(READ)
+    asked = ["/real", "link", "/link2", "/hard", "/link3", "/dir", "/fifo", "/nothing", "/", "/odd\udcffbyte"]
+    read = image.read(asked)
+    assert {path: read[path] for path in asked[:4]} == dict.fromkeys(asked[:4], b"hello\n")
+    assert set(read) - {"/odd\udcffbyte"} == set(asked[:4])
+    for huge in ("/huge", "/huge-too"):
+        with pytest.raises(SubmissionError, match=r"5\.37 GB") as raised:
+            image.read([huge])
+        assert raised.value.line == 3
+
+
+def test_a_huge_file_of_the_base_image_is_not_the_learners(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "READ_LIMIT", 10)
+    with pytest.raises(EngineError):
+        workshop.image("FROM debian:bookworm-slim\nCOPY app.py /\n").read(["/etc/passwd"])
+
+
+def test_an_image_that_has_gone_is_the_engines_fault(workshop: Workshop) -> None:
+    image = workshop.image("FROM scratch\nCOPY app.py /\n", {"app.py": "6"})
+    workshop.engine.client.remove_image(image.id, force=True)
+    with pytest.raises(EngineError, match="no image"):
+        _ = image.size
+
+
+def test_sizes_are_the_same_wherever_the_image_is_read_from(workshop: Workshop) -> None:
+    near = workshop.image(ORIGINS)
+    far = workshop.image_elsewhere(near)
+    assert (near.size, near.base_size, near.own_layers) == (far.size, far.base_size, far.own_layers)
