@@ -82,6 +82,9 @@ def _exchange(question: dict[str, Any], deadline: float) -> dict[str, Any]:
         connection.endheaders(body or None)
         response = connection.getresponse()
         content = response.read(question["limit"] + 1)
+        # Asked for a number of bytes, http.client takes the end of the connection for the end of the body.
+        if response.length and len(content) <= question["limit"]:
+            raise http.client.IncompleteRead(content, response.length)
         return {
             "status": response.status,
             "headers": response.getheaders(),

@@ -184,8 +184,9 @@ class Image:
             return None
         if entry.size > READ_LIMIT:
             raise self._too_large(path, entry.size)
+        client: Any = self._engine.client
         try:
-            chunks, _ = self._engine.client.get_archive(container, f"/{path}")
+            chunks, _ = client.get_archive(container, f"/{path}".encode(errors="surrogateescape"))
         except NotFound:
             return None
         content = b"".join(chunks)

@@ -121,8 +121,8 @@ def test_files_are_read_through_symlinks_and_huge_ones_are_not(workshop: Worksho
     image = workshop.image(READ)
     asked = ["/real", "link", "/link2", "/hard", "/link3", "/dir", "/fifo", "/nothing", "/", "/odd\udcffbyte"]
     read = image.read(asked)
-    assert {path: read[path] for path in asked[:4]} == dict.fromkeys(asked[:4], b"hello\n")
-    assert set(read) - {"/odd\udcffbyte"} == set(asked[:4])
+    # Not every engine hands out a file whose name is no text.
+    assert {path: read[path] for path in read if path != asked[-1]} == dict.fromkeys(asked[:4], b"hello\n")
     for huge in ("/huge", "/huge-too"):
         with pytest.raises(SubmissionError, match=r"5\.37 GB") as raised:
             image.read([huge])
