@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from grader.engine.connect import Engine
 
 
-@click.command()
+@click.command(short_help="Says what this machine has, and what to mend.")
 @course_option
 def doctor(*, course: Path | None) -> int:
     """Says what this machine has for grading, and what to mend; changes nothing.
@@ -66,7 +66,7 @@ def _doctor_line(name: str, look: Callable[[], str]) -> bool:
     return True
 
 
-@click.group()
+@click.group(short_help="The grader's own engine, for Linux.")
 def engine() -> None:
     """The grader's own engine, for Linux machines where no other answers."""
 
@@ -117,7 +117,7 @@ def status() -> int:
     return ExitCode.PASSED if facts.running else ExitCode.INFRASTRUCTURE
 
 
-@click.command()
+@click.command(short_help="Makes the base images of exercises present.")
 @click.argument("exercises", nargs=-1, metavar="[EXERCISE]...")
 @click.option("--refresh", is_flag=True, help="Look for the real image of every stand-in now.")
 @yes_option

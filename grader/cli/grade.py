@@ -80,7 +80,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     return exit_code(result)
 
 
-@click.command()
+@click.command(short_help="Grades a starter and its solution, side by side.")
 @click.argument("exercise", required=False, default="multi-stage-builds")
 @yes_option
 @course_option

@@ -98,9 +98,12 @@ class _Page:
         yield from self._row("why", check.why if check.status is Status.FAILED else "")
         if check.line is not None:
             yield from self._quoted(check.line)
-        yield from self._row("mend", str(evidence.get("fix") or ""))
-        yield from self._row("hint", check.hints[0] if check.status is Status.FAILED and check.hints else "")
-        yield from self._log(evidence.get("log") or evidence.get("app_log") or ())
+        fix, log = str(evidence.get("fix") or ""), evidence.get("log") or evidence.get("app_log") or ()
+        yield from self._row("mend", fix)
+        # "Read the error's first lines" is no help for a missing Dockerfile, whose mending has just been told.
+        if check.status is Status.FAILED and check.hints and (log or not fix):
+            yield from self._row("hint", check.hints[0])
+        yield from self._log(log)
 
     def _problem(self, problem: Problem) -> Iterator[Text]:
         yield from self._row("what", problem.what)
