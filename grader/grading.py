@@ -6,7 +6,6 @@ it was.
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from concurrent.futures import Future
@@ -283,7 +282,7 @@ class _Grading:
             submission=SubmissionResult(name, submission.digest if submission else None),
             status=status,
             score=score,
-            max_score=math.fsum(check.points for check in self._chosen()),
+            max_score=judging.added(check.points for check in self._chosen()),
             pass_score=self._rubric.pass_score,
             engine=self._engine_result(),
             image=self._image,

@@ -13,7 +13,7 @@ from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import CheckResult, Fault, Problem, Progress, ProgressEvent, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from grader.checks.base import Check
     from grader.checks.subject import Subject
@@ -122,12 +122,17 @@ def total(
     """Status and score. With a selection of checks (``partial``) passing means that all of them did."""
     if any(check.status is Status.ERROR for check in checks) or (problem and problem.fault is not Fault.LEARNER):
         return Status.ERROR, None
-    score = math.fsum(check.score or 0.0 for check in checks)
+    score = added(check.score or 0.0 for check in checks)
     if partial:
         good = all(check.status is Status.PASSED for check in checks)
     else:
         good = score >= pass_score and not any(c.required and c.status is not Status.PASSED for c in checks)
     return (Status.PASSED if good else Status.FAILED), score
+
+
+def added(points: Iterable[float]) -> float:
+    """The sum as a person would write it: 0.7 and 0.1 are 0.8, not 0.7999999999999999, which would not pass at 0.8."""
+    return round(math.fsum(points), 6)
 
 
 @contextmanager

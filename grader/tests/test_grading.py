@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import os
+import secrets
+import signal
+from typing import TYPE_CHECKING
+
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from grader.checks.http import Http
+from grader.checks.size import Size
+from grader.engine import leftovers
+from grader.engine.connect import Engine, connect
+from grader.errors import CleanUpInterrupted
 from grader.result import Fault, Status
-from grader.tests.conftest import Grade
+from grader.running import Interruption, signals
+from grader.tests.proxy import Proxy
+from grader.tests.reports.schema import RESULT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from grader.checks.base import Outcome
+    from grader.tests.conftest import Grade
 
 SERVER = """\
 import http.server, json, sys
@@ -68,3 +90,208 @@ def test_a_failed_required_check_skips_what_comes_after_and_is_named(grade: Grad
     assert size.status is Status.SKIPPED
     assert "build" in size.got
     assert result.score == 0
+
+
+# --- a fault of ours never costs points -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tidy(engine: Engine) -> Iterator[None]:
+    """Removes what a grading could not, because its engine had gone."""
+    yield
+    mine = f":{os.getpid()}:"
+    for container in engine.client.containers(all=True, filters={"label": leftovers.RUN}):
+        if mine in container["Labels"].get(leftovers.OWNER, ""):
+            engine.client.remove_container(container["Id"], force=True)
+    for image in engine.client.images(filters={"label": leftovers.RUN}):
+        if mine in image["Labels"].get(leftovers.OWNER, ""):
+            engine.client.remove_image(image["Id"], force=True)
+
+
+@pytest.mark.parametrize("moment", [b"/build?", b"/containers/create", b"/start", b"/json HTTP"])
+@pytest.mark.usefixtures("tidy")
+# The client library forgets the socket of a connection that was refused; it is collected in here.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_an_engine_that_goes_away_is_no_verdict(
+    moment: bytes, grade: Grade, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not engine.endpoint.startswith("unix://"):
+        pytest.skip("the engine is not reached over a unix socket")
+    with Proxy(tmp_path / "engine.sock", engine.endpoint, moment) as proxy:
+        monkeypatch.setenv("DOCKER_HOST", proxy.endpoint)
+        through = connect()
+        result = grade(
+            served('["python3", "/server.py", "0.0.0.0", "5000"]'),
+            [{"check": "build"}, {"check": "size", "max": "1GB"}, ANSWERS],
+            app=APP,
+            own={"server.py": SERVER},
+            on=through,
+        )
+        through.client.close()
+        del through
+    gc.collect()
+    assert proxy.was_cut.is_set()
+    assert (result.status, result.score, result.fault) == (Status.ERROR, None, Fault.INFRASTRUCTURE)
+    assert [check for check in result.checks if check.status is Status.FAILED] == []
+    bad = [check for check in result.checks if check.status is Status.ERROR]
+    assert bad
+    assert all("bug" not in check.got for check in bad), bad
+
+
+def test_an_exception_in_a_check_is_an_error(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(_check: object, _subject: object) -> Outcome:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(Size, "run", explode)
+    result = grade("FROM debian:bookworm-slim\n", [{"check": "build"}, {"check": "size", "max": "1GB"}])
+    size = result.checks[1]
+    assert (size.status, size.score, size.fault) == (Status.ERROR, None, Fault.INFRASTRUCTURE)
+    assert "ZeroDivisionError: oops" in size.got
+    assert (result.status, result.score) == (Status.ERROR, None)
+
+
+@pytest.mark.parametrize("where", ["collect", "building.build"])
+def test_an_exception_anywhere_is_a_verdict(where: str, grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*_args: object, **_options: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(f"grader.grading.{where}", explode)
+    result = grade("FROM debian:bookworm-slim\n", [{"check": "build"}])
+    assert (result.status, result.score) == (Status.ERROR, None)
+    assert result.problem is not None
+    assert "a bug in the grader" in result.problem.what
+
+
+def test_a_check_that_does_not_say_that_it_needs_the_app_is_told_so(
+    grade: Grade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Http, "needs", frozenset())
+    result = grade("FROM debian:bookworm-slim\n", [ANSWERS], app=APP)
+    assert (result.status, result.fault) == (Status.ERROR, Fault.AUTHOR)
+
+
+# --- what a learner does wrong ----------------------------------------------------------------------------------------
+
+
+def test_a_build_that_hangs_is_stopped_and_names_its_line(grade: Grade) -> None:
+    dockerfile = f"FROM debian:bookworm-slim\nRUN echo begun; sleep 600 # {secrets.token_hex(4)}\n"
+    result = grade(dockerfile, [{"check": "build"}], build={"timeout": "3s"})
+    (build,) = result.checks
+    assert (build.status, build.fault, build.line) == (Status.FAILED, Fault.LEARNER, 2)
+    assert result.duration < 40
+
+
+def test_what_can_be_judged_without_an_image_is(grade: Grade) -> None:
+    result = grade("FROM ubuntu\n", [{"check": "build"}, {"check": "dockerfile", "stages": {"max": 1}}])
+    assert [check.status for check in result.checks] == [Status.FAILED, Status.PASSED]
+
+
+def test_points_are_added_exactly(grade: Grade) -> None:
+    check = {"check": "dockerfile", "stages": {"max": 1}}
+    result = grade(
+        "FROM debian:bookworm-slim\n", [check | {"id": f"c{p * 10:g}", "points": p} for p in (0.5, 0.2, 0.1)]
+    )
+    assert (result.score, result.max_score, result.status) == (0.8, 0.8, Status.PASSED)
+
+
+# --- what no image can talk the grader into ---------------------------------------------------------------------------
+
+LIAR = """\
+FROM debian:bookworm-slim
+RUN printf '#!/bin/true\\n' > /opt/gcc && chmod +x /opt/gcc \\
+ && mkdir -p "/usr/share/... odd" && mv /opt/gcc "/usr/share/... odd/x86_64-linux-gnu-gcc-12" \\
+ && for tool in which find ls sh; do rm -f /usr/bin/$tool; done
+"""
+NO_GCC = {"check": "absent", "commands": ["gcc"]}
+
+
+def test_an_image_whose_own_tools_are_gone_hides_nothing(grade: Grade) -> None:
+    (absent,) = grade(LIAR, [NO_GCC]).checks
+    assert (absent.status, absent.line) == (Status.FAILED, 2)
+    assert "/usr/share/... odd/x86_64-linux-gnu-gcc-12" in absent.got
+
+
+@pytest.mark.parametrize("base", ["gcr.io/distroless/python3-debian12", "debian:bookworm-slim", "python:3.11-slim"])
+def test_an_image_without_a_compiler_has_none(base: str, grade: Grade) -> None:
+    result = grade(f"FROM {base}\n", [NO_GCC, {"check": "absent", "id": "two", "debian_packages": ["gcc-12"]}])
+    assert [check.status for check in result.checks] == [Status.PASSED, Status.PASSED]
+
+
+def test_the_compiler_of_the_full_image_is_found_in_every_way(grade: Grade) -> None:
+    checks = [NO_GCC, {"check": "absent", "id": "deb", "debian_packages": ["gcc-12"]}]
+    result = grade("FROM python:3.11\n", [*checks, {"check": "absent", "id": "path", "paths": ["/bin/gcc*"]}])
+    assert [(check.status, check.line) for check in result.checks] == [(Status.FAILED, 1)] * 3
+
+
+def test_a_purged_package_is_gone(grade: Grade) -> None:
+    dockerfile = "FROM debian:bookworm-slim\nRUN dpkg --remove --force-all mawk\n"
+    mawk, libc = grade(
+        dockerfile,
+        [
+            {"check": "absent", "id": "mawk", "debian_packages": ["mawk"]},
+            {"check": "absent", "id": "libc", "debian_packages": ["libc6"]},
+        ],
+    ).checks
+    assert (mawk.status, libc.status, libc.line) == (Status.PASSED, Status.FAILED, 1)
+
+
+def test_python_packages_are_found_and_uninstalled_ones_are_not(grade: Grade) -> None:
+    check = {"check": "absent", "pip_packages": ["Pip"]}
+    assert grade("FROM python:3.11-slim\n", [check]).status is Status.FAILED
+    assert grade("FROM python:3.11-slim\nRUN pip uninstall -y pip\n", [check]).status is Status.PASSED
+
+
+def test_an_app_that_knows_everything_but_the_fresh_value_fails(grade: Grade) -> None:
+    fresh = {"check": "http", "get": "/{fresh}", "json": {"path": "/{fresh}"}}
+    echo = served('["python3", "/server.py", "0.0.0.0", "5000"]')
+    assert grade(echo, [fresh], app=APP, own={"server.py": SERVER}).status is Status.PASSED
+    canned = SERVER.replace("self.path}", "'/0123456789abcdef'}")
+    assert grade(echo, [fresh], app=APP, own={"server.py": canned}).status is Status.FAILED
+
+
+def test_every_verdict_is_what_the_design_says(grade: Grade) -> None:
+    for dockerfile in ("FROM debian:bookworm-slim\nUSER 1\n", "", None, b"\xff\x00"):
+        result = grade(dockerfile, [{"check": "build"}, {"check": "size", "max": "1kB"}])
+        jsonschema.validate(json.loads(json.dumps(result.to_json())), RESULT)
+
+
+# --- interruption -----------------------------------------------------------------------------------------------------
+
+
+def test_a_signal_during_the_clean_up_waits_for_its_end() -> None:
+    steps: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        _clean_up_under(2, steps)
+    assert steps == ["begun", "ended"]
+
+
+def test_whoever_insists_ends_the_clean_up_too() -> None:
+    steps: list[str] = []
+    with pytest.raises(CleanUpInterrupted):
+        _clean_up_under(3, steps)
+    assert steps == ["begun"]
+
+
+def _clean_up_under(signals_sent: int, steps: list[str]) -> None:
+    with Interruption() as interruption:
+        interruption.shielded = True
+        steps.append("begun")
+        for _ in range(signals_sent):
+            signal.raise_signal(signal.SIGINT)
+        steps.append("ended")
+
+
+def test_signals_are_somebody_elses_again_afterwards() -> None:
+    before = [signal.getsignal(number) for number in signals()]
+    with Interruption():
+        assert [signal.getsignal(number) for number in signals()] != before
+    assert [signal.getsignal(number) for number in signals()] == before
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with Interruption():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
