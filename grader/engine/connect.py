@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import docker
 import requests
@@ -180,6 +181,11 @@ def _context_tls(folder: Path, *, verify: bool) -> docker.tls.TLSConfig | None:
 
 
 def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
+    if candidate.endpoint.startswith("unix://"):
+        # The SDK leaks a socket that nobody serves, and says of it what only its authors understand.
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(PING_TIMEOUT)
+            door.connect(candidate.endpoint.removeprefix("unix://"))
     client = docker.APIClient(
         base_url=candidate.endpoint,
         version=API_VERSION,
@@ -187,20 +193,39 @@ def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
         timeout=int(PING_TIMEOUT),
         use_ssh_client=candidate.endpoint.startswith("ssh://"),
     )
-    facts = client.version(api_version=False)
-    client.timeout = int(CALL_TIMEOUT)
-    names = [component.get("Name", "") for component in facts.get("Components") or []]
-    name = "podman" if any("podman" in name.lower() for name in names) else "docker"
-    return Engine(
-        client=client,
-        name=name,
-        version=facts["Version"],
-        api_version=facts["ApiVersion"],
-        platform=f"{facts['Os']}/{facts['Arch']}",
-        endpoint=candidate.endpoint,
-        private=is_private or candidate.endpoint == private.endpoint(),
-        local=_is_root_on_linux() and candidate.endpoint.startswith("unix://"),
-    )
+    try:
+        facts: Any = client.version(api_version=False)
+        client.timeout = int(CALL_TIMEOUT)
+        names = [component.get("Name", "") for component in facts.get("Components") or []]
+        _speak(client, str(facts["ApiVersion"]), str(facts.get("MinAPIVersion") or API_VERSION))
+        return Engine(
+            client=client,
+            name="podman" if any("podman" in name.lower() for name in names) else "docker",
+            version=str(facts["Version"]),
+            api_version=str(facts["ApiVersion"]),
+            platform=f"{facts['Os']}/{facts['Arch']}",
+            endpoint=candidate.endpoint,
+            private=is_private or candidate.endpoint == private.endpoint(),
+            local=_is_root_on_linux() and candidate.endpoint.startswith("unix://"),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        client.close()
+        raise ValueError("something answers there, but no container engine") from error
+    except BaseException:
+        client.close()
+        raise
+
+
+def _speak(client: docker.APIClient, newest: str, oldest: str) -> None:
+    """Settles on a version of the Engine API: ours, or the oldest that a newer engine still takes."""
+    if _number(newest) < _number(API_VERSION):
+        raise ValueError(f"an engine of API {newest}; this grader needs {API_VERSION} (Docker Engine 20.10) or later")
+    if _number(oldest) > _number(API_VERSION):
+        cast("Any", client)._version = oldest  # noqa: SLF001 - the SDK would ask the engine once more
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _is_root_on_linux() -> bool:

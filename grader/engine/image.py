@@ -164,7 +164,9 @@ class Image:
         if not wanted:
             return {}
         client = self._engine.client
-        container = client.create_container(self.id, command=["/"], labels=self._labels, network_disabled=True)["Id"]
+        # As root: Podman looks the user up even for a container that never starts.
+        options: dict[str, Any] = {"command": ["/"], "user": "0", "labels": self._labels, "network_disabled": True}
+        container = client.create_container(self.id, **options)["Id"]
         try:
             return {
                 path: content for path, real in wanted.items() if (content := self._fetch(container, real)) is not None

@@ -73,8 +73,8 @@ class Trace:
         self.vertices: dict[str, Vertex] = {}
 
     def feed(self, encoded: str) -> list[Vertex]:
-        """Takes one message in; returns the vertices that it says something new about."""
-        message = _status_response().FromString(base64.b64decode(encoded))
+        """Takes one message in; returns the vertices that it says something new about. Raises ValueError."""
+        message = _decoded(encoded)
         touched = {}
         for news in message.vertexes:
             touched[news.digest] = self._update(news)
@@ -102,6 +102,15 @@ class Trace:
     def steps(self, dockerfile: Dockerfile) -> tuple[Step, ...]:
         """The steps in the order in which BuildKit met them, tied to the lines of ``dockerfile``."""
         return tuple(as_step(vertex, dockerfile) for vertex in self.vertices.values() if vertex.name)
+
+
+def _decoded(encoded: str) -> Any:
+    from google.protobuf.message import DecodeError  # noqa: PLC0415  # imported when a build begins
+
+    try:
+        return _status_response().FromString(base64.b64decode(encoded))
+    except DecodeError as error:
+        raise ValueError("the engine's trace cannot be read") from error
 
 
 def as_step(vertex: Vertex, dockerfile: Dockerfile) -> Step:
