@@ -252,4 +252,6 @@ def _dockerfile_lines(folder: Path) -> tuple[str, ...]:
     file = folder / "Dockerfile"
     if file.is_symlink() or not file.is_file() or file.stat().st_size > Limits().dockerfile:
         return ()
-    return tuple(file.read_bytes().decode("utf-8-sig", errors="replace").splitlines())
+    # Not splitlines: it knows more line ends than a Dockerfile has, and the numbers would no longer fit.
+    text = file.read_bytes().decode("utf-8-sig", errors="replace")
+    return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))

@@ -7,6 +7,8 @@ import pkgutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from grader.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.metadata import EntryPoint
@@ -40,11 +42,23 @@ def exists(name: str) -> bool:
 
 
 def load(name: str) -> Report:
-    """The format of that name; raises KeyError when there is none."""
+    """The format of that name, ours before another package's.
+
+    Raises KeyError when there is none, and ``UsageError`` when another package's cannot be loaded.
+    """
     if name not in _own():
-        offered: Report = _offered()[name].load()
-        return offered
+        return _loaded(_offered()[name])
     report: Report = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").write
+    return report
+
+
+def _loaded(point: EntryPoint) -> Report:
+    try:
+        report: Report = point.load()
+    except Exception as error:
+        raise UsageError(
+            f"The format {point.name} of {point.value} cannot be loaded: {error}", "Mend or uninstall that package."
+        ) from error
     return report
 
 
