@@ -106,7 +106,7 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
         with _deadline(engine, build_id, options.timeout) as clock:
             parameters = _parameters(context, build_id, options, _proxies(engine))
             image_id, error = _run(engine, context.tar, parameters, log, clock)
-    except (requests.RequestException, OSError, APIError) as fault:
+    except (requests.RequestException, OSError, APIError, ValueError) as fault:
         raise EngineError(
             f"The engine went away during the build: {fault}",
             "See that it runs (`grader doctor`), then grade again; nothing is counted against the submission.",
@@ -168,7 +168,10 @@ class _Log:
 class _Clock:
     """Whether the time is up, and whether the engine did as told then."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        #: An engine that has said nothing for so long never will; without it, one that takes the context and does not
+        #: even begin to answer would be waited for without end.
+        self.silence = seconds + 2 * CANCEL_GRACE
         self.expired = False
         self.cut = False
         self.response: requests.Response | None = None
@@ -177,7 +180,7 @@ class _Clock:
 @contextmanager
 def _deadline(engine: Engine, build_id: str, seconds: float) -> Iterator[_Clock]:
     """Cancels the build when the time is up or the caller is interrupted; cuts the line when the engine ignores it."""
-    clock = _Clock()
+    clock = _Clock(seconds)
     done = threading.Event()
 
     def watch() -> None:
@@ -228,7 +231,7 @@ def _run(
         params=parameters,
         headers={"Content-Type": "application/x-tar"},
         stream=True,
-        timeout=(10, None),
+        timeout=(10, clock.silence),
     )
     clock.response = response
     image_id, error = None, ""
