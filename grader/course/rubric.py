@@ -18,7 +18,7 @@ from pydantic.json_schema import models_json_schema
 from grader.course import yamlfile
 from grader.course.messages import validated
 from grader.course.suggest import closest, listed
-from grader.course.units import ByteSize, Duration  # noqa: TC001 - pydantic reads them at run time
+from grader.course.units import ByteSize, Duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from grader.checks.base import Check
 from grader.course.rubric import Rubric, json_schema, load
-from grader.course.units import ByteSize, Duration  # noqa: TC001 - pydantic reads them at run time
+from grader.course.units import ByteSize, Duration
 from grader.errors import ExitCode, RubricError
 from grader.result import Fault
 
