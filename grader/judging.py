@@ -34,7 +34,7 @@ def judge(subject: Subject, chosen: Sequence[Check], progress: Progress) -> tupl
         else:
             progress(ProgressEvent("checks", check.title or check.id, detail=True))
             began = time.monotonic()
-            result = replace(_run_check(check, subject, reported), duration=time.monotonic() - began)
+            result = replace(_run_check(check, subject, reported), duration=round(time.monotonic() - began, 4))
             if check.required and result.status is Status.FAILED:
                 blocked_by = check.id
         results.append(result)
