@@ -161,8 +161,13 @@ class Sandbox:
         """Removes the containers and what is in them."""
         for namespace in self._namespaces:
             namespace.close()
-        with ThreadPoolExecutor(max(1, len(self._containers)), "removing") as pool:
-            list(pool.map(self._remove, self._containers[:]))
+        probe = self._probe.container if self._probe else ""
+        apps = [container for container in self._containers if container != probe]
+        with ThreadPoolExecutor(max(1, len(apps)), "removing") as pool:
+            list(pool.map(self._remove, apps))
+        # Podman keeps a container whose namespace others share.
+        if probe in self._containers:
+            self._remove(probe)
 
     def _remove(self, container: str) -> None:
         """What cannot be removed now is found by its label later."""
