@@ -119,11 +119,16 @@ def _error(check: Check, error: GraderError) -> CheckResult:
 def total(
     checks: Sequence[CheckResult], pass_score: float, *, partial: bool, problem: Problem | None
 ) -> tuple[Status, float | None]:
-    """Status and score. With a selection of checks (``partial``) passing means that all of them did."""
+    """Status and score. With a selection of checks (``partial``) passing means that all of them did.
+
+    A submission that could not be built does not pass, even where the rubric asks for nothing that needs an image.
+    """
     if any(check.status is Status.ERROR for check in checks) or (problem and problem.fault is not Fault.LEARNER):
         return Status.ERROR, None
     score = added(check.score or 0.0 for check in checks)
-    if partial:
+    if problem:
+        good = False
+    elif partial:
         good = all(check.status is Status.PASSED for check in checks)
     else:
         good = score >= pass_score and not any(c.required and c.status is not Status.PASSED for c in checks)

@@ -15,7 +15,7 @@ def main(rounds: int) -> int:
     nothing, ours = in_turn(
         rounds,
         lambda: seconds([sys.executable, "-c", "pass"]),
-        lambda: seconds([sys.executable, "-c", "from grader.cli import main; main(['list'])"]),
+        lambda: seconds([sys.executable, "-c", "from grader.__main__ import main; main()", "list"]),
     )
     print(told("python -c pass", nothing))
     print(told("grader list", ours))

@@ -61,7 +61,7 @@ def main(rounds: int) -> int:
         }
         # A user's Python keeps its bytecode; a machine that forbids it would measure the compiler.
         surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
-        grade = [sys.executable, "-c", "from grader.cli import grade_main; grade_main()", exercise.id]
+        grade = [sys.executable, "-c", "from grader.__main__ import grade; grade()", exercise.id]
         grade += ["--submission", str(solution), "--yes"]
         script, ours = in_turn(
             rounds,

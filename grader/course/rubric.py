@@ -48,12 +48,12 @@ class BuildOptions(_Part):
 
 
 class Ready(_Part):
-    """When the app counts as started: it answers ``path`` over HTTP. ``status`` None takes any status below 500."""
+    """When the app counts as started: it answers ``path`` over HTTP. ``status`` None takes any from 200 to 399."""
 
-    path: str = Field(default="/", pattern=r"^/", description="Asked until it answers.")
+    path: str = Field(default="/", pattern=r"^/[!-~]*$", description="Asked until it answers.")
     within: Duration = Field(default=30.0, description="How long the app may take to answer.")
     status: int | None = Field(
-        default=None, ge=100, le=599, description="The status that counts. Default: any below 500."
+        default=None, ge=100, le=599, description="The status that counts. Default: any from 200 to 399."
     )
 
 
@@ -205,7 +205,8 @@ def _refuse_missing_app(document: Document, check_types: Mapping[str, type[Check
 
 def _weigh(document: Document, file: _File, checks: Sequence[Check]) -> None:
     """Whether the points add up to something that can be passed."""
-    total = math.fsum(check.points for check in checks)
+    # Rounded, because 0.7 and 0.1 would come to a little less than 0.8.
+    total = round(math.fsum(check.points for check in checks), 6)
     if not 0 < total < math.inf:
         place = document.values["checks", 0, "points"]
         document.add(place, f"The points of all checks add up to {total:g}", "Give at least one check some points.")

@@ -9,7 +9,7 @@ import secrets
 import signal
 from typing import TYPE_CHECKING
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 
 from grader.checks.http import Http
@@ -295,3 +295,11 @@ def test_an_ignored_signal_stays_ignored() -> None:
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_what_does_not_build_does_not_pass_even_where_nothing_asks_for_an_image(grade: Grade) -> None:
+    result = grade(
+        "FROM debian:bookworm-slim AS a\nRUN exit 3\n", [{"check": "dockerfile", "stages": {"min": 1, "named": False}}]
+    )
+    assert result.problem is not None
+    assert result.status is Status.FAILED

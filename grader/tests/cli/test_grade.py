@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 
 from grader.tests.cli.programs import ROOT, RUBRIC, course, run

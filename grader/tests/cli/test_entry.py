@@ -1,0 +1,33 @@
+"""The commands as they are installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("command", [[Path(sys.executable).parent / "grader"], [sys.executable, "-m", "grader"]])
+def test_the_commands_begin(command: list[str]) -> None:
+    done = subprocess.run([*command, "list"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "03-multi-stage-builds" in done.stdout
+
+
+def test_an_interruption_while_the_rest_is_imported_is_no_traceback() -> None:
+    code = """
+import builtins, sys
+real = builtins.__import__
+def interrupted(name, *rest, **more):
+    if name == "click":
+        raise KeyboardInterrupt
+    return real(name, *rest, **more)
+builtins.__import__ = interrupted
+from grader.__main__ import grade
+grade()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "Interrupted; nothing is left behind.\n"
