@@ -125,9 +125,7 @@ def status() -> int:
 def bases(*, exercises: Sequence[str], refresh: bool, yes: bool, course: Path | None) -> None:
     """Makes the base images of exercises present: pulled, or stand-ins where you agree with --yes."""
     from grader.cli.progress import ProgressView  # noqa: PLC0415
-    from grader.course.units import human_size  # noqa: PLC0415
     from grader.engine import bases as base_images  # noqa: PLC0415
-    from grader.engine import image  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
 
     wanted = _course_bases(exercises, course)
@@ -136,9 +134,8 @@ def bases(*, exercises: Sequence[str], refresh: bool, yes: bool, course: Path | 
         present = base_images.ensure(found, wanted, stand_ins=yes, refresh=refresh, progress=progress)
     width = max(map(len, wanted))
     for base in present:
-        size = human_size(int(image.inspect(found, base.id)["Size"]))
         kind = "stand-in built from Debian packages" if base.stand_in else "the real image"
-        click.echo(f"{base.reference:<{width}}  {size:>8}  {kind}")
+        click.echo(f"{base.reference:<{width}}  {kind}")
 
 
 @click.command()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from grader.course.rubric import Rubric
     from grader.engine.connect import Engine
     from grader.reports import Telling
-    from grader.result import GradeResult, Progress
+    from grader.result import GradeResult, Progress, ProgressEvent
 
 
 @click.command()
@@ -63,7 +63,6 @@ def grade(  # noqa: PLR0913  # one parameter an option
     chosen, rubric = load(exercise, course)
     _known_checks(rubric, only)
     folder = _submission_folder(submission, exercise, chosen)
-    _load_meanwhile(outputs)
     with ProgressView(verbose=verbose, quiet=False) as progress:
         result = grading.grade(
             grading.Request(
@@ -73,7 +72,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
                 engine=lambda: _engine(yes=yes, progress=progress),
                 only=only,
                 stand_ins=yes,
-                progress=progress,
+                progress=_loading_meanwhile(outputs, progress),
             )
         )
     _tell(result, Telling(_dockerfile_lines(folder), verbose), outputs)
@@ -151,14 +150,20 @@ def _engine(*, yes: bool, progress: Progress) -> Engine:
     return connect(agreed=yes, progress=progress)
 
 
-def _load_meanwhile(outputs: Sequence[tuple[str, Path | None]]) -> None:
-    """Imports the formats while the engine works; what a terminal needs takes longer to import than most checks do."""
+def _loading_meanwhile(outputs: Sequence[tuple[str, Path | None]], progress: Progress) -> Progress:
+    """Imports the formats while the app starts: a wait for the engine anyway, and rich takes its time."""
     from threading import Thread  # noqa: PLC0415
 
     from grader import reports  # noqa: PLC0415
 
-    for name in {name for name, _ in outputs}:
-        Thread(target=reports.load, args=(name,), daemon=True).start()
+    waiting = {name for name, _ in outputs}
+
+    def tell(event: ProgressEvent) -> None:
+        while event.phase == "start" and waiting:
+            Thread(target=reports.load, args=(waiting.pop(),), daemon=True).start()
+        progress(event)
+
+    return tell
 
 
 def _outputs(formats: Sequence[str]) -> list[tuple[str, Path | None]]:

@@ -18,14 +18,15 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from grader.course.units import human_size
 from grader.engine import layers as layer_reading
+from grader.engine.layers import Entry
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import ImageResult, LayerResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from grader.engine.connect import Engine
-    from grader.engine.layers import Entry, Layer
+    from grader.engine.layers import Layer
     from grader.submission.dockerfile import Dockerfile, Instruction
 
 #: The kernel gives up on a path after 40 symlinks; so do we.
@@ -248,7 +249,16 @@ def merge(layers: Sequence[Layer], base_count: int) -> _Merged:
             if name in files:
                 hide(name)
             files[name] = FinalFile(entry, index)
+        _add_folders(files, layer.entries, index)
     return _Merged(files, wasted)
+
+
+def _add_folders(files: dict[str, FinalFile], names: Iterable[str], index: int) -> None:
+    """Directories that a layer leaves out although it has files in them, as some image builders do."""
+    for name in names:
+        folder = name
+        while (folder := folder.rpartition("/")[0]) and folder not in files and name in files:
+            files[folder] = FinalFile(Entry("dir", mode=0o755), index)
 
 
 def _hidden(files: Mapping[str, FinalFile], entries: Mapping[str, Entry]) -> Iterator[str]:

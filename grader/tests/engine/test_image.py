@@ -146,3 +146,11 @@ def test_sizes_are_the_same_wherever_the_image_is_read_from(workshop: Workshop) 
     near = workshop.image(ORIGINS)
     far = workshop.image_elsewhere(near)
     assert (near.size, near.base_size, near.own_layers) == (far.size, far.base_size, far.own_layers)
+
+
+def test_a_folder_that_no_layer_names_is_there_all_the_same() -> None:
+    layer = Layer(
+        "sha256:0", {"opt/tools/bin/gcc": Entry("file", 5, 0o755), "cc": Entry("symlink", target="/opt/tools/bin/gcc")}
+    )
+    files = merge([layer], 0).files
+    assert resolve(files, "cc") == "opt/tools/bin/gcc"
