@@ -19,8 +19,8 @@ from grader.checks.subject import Subject, wait
 from grader.engine import bases as base_images
 from grader.engine import build as building
 from grader.engine import frontend, leftovers
+from grader.engine.app import Options as AppOptions
 from grader.engine.image import Image
-from grader.engine.sandbox import Options as AppOptions
 from grader.engine.sandbox import Sandbox
 from grader.errors import GraderError, RubricError, UsageError
 from grader.result import (

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from grader.engine.app import App
     from grader.engine.build import Build
     from grader.engine.image import Image
-    from grader.engine.sandbox import App
     from grader.submission.dockerfile import Dockerfile
 
 T = TypeVar("T")

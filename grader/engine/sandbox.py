@@ -7,18 +7,16 @@ learner's; what the engine fails to do is not.
 
 from __future__ import annotations
 
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
 from docker.errors import APIError, NotFound
 from docker.types import LogConfig, Ulimit
 
-from grader.course.units import human_time
+from grader.engine.app import App, exited, last_lines, start_failure
 from grader.engine.namespace import (
     Answer,
     Entered,
@@ -30,89 +28,19 @@ from grader.engine.namespace import (
     is_ours,
     start_probe,
 )
-from grader.errors import EngineError, SubmissionError
+from grader.engine.readiness import Watch
+from grader.errors import EngineError
 from grader.result import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from grader.engine.app import Options
     from grader.engine.connect import Engine
 
 #: How often a waiting grader looks again, in seconds; with `Entered` a look costs well under a millisecond.
 _LOOK_EVERY = 0.01
 _ASK_STATE_EVERY = 0.1
-#: An app that listens on 127.0.0.1 alone for this long (seconds) has made up its mind.
-_SETTLED = 2.0
-_LOG_LINES = 20
-_LOG_BYTES = 16_000
-
-# What the engine says at start when the image, not the engine, is at fault: texts seen for mistakes made on purpose. A
-# mere “permission denied” may as well be a limit that the engine may not set.
-_CALLED = r'exec: "[^"]*": (?:stat [^:]*: )?'
-_STARTED_WRONG = (
-    (
-        re.compile(_CALLED + r"(?:no such file or directory|executable file not found|not a directory)"),
-        "The command of the image does not exist in it",
-    ),
-    (re.compile(_CALLED + "permission denied"), "The command of the image may not be executed"),
-    (re.compile(_CALLED + "exec format error"), "The command of the image is no program for this machine"),
-    (re.compile(_CALLED + "is a directory"), "The command of the image is a directory"),
-    (
-        re.compile(r"no command specified|no command or entrypoint (?:provided|specified)|args must not be empty"),
-        "The image has no command to start",
-    ),
-    (
-        re.compile(r"unable to find user|no matching entries in passwd|error looking up user|invalid user"),
-        "The user of the image does not exist in it",
-    ),
-    (
-        re.compile(r"unable to find group|no matching entries in group|error looking up group"),
-        "The group of the image does not exist in it",
-    ),
-    (
-        re.compile(
-            r"working directory '[^']*' is invalid|chdir to cwd \(|cannot mkdir: .* is not a directory"
-            r"|workdir \"[^\"]*\" does not exist|mkdir .*: not a directory"
-        ),
-        "The working directory of the image cannot be used",
-    ),
-)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How an app is started and what tells that it is ready. Times are seconds, memory is bytes."""
-
-    port: int
-    path: str = "/"
-    within: float = 30.0
-    status: int | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
-    memory: int = 512_000_000
-    internet: bool = False
-
-
-class AppError(SubmissionError):
-    """The image's app does not do what it should; ``log`` holds the last lines that it printed."""
-
-
-@dataclass
-class App:
-    """A running app, ready to be asked."""
-
-    engine: Engine = field(repr=False)
-    container: str
-    port: int
-    namespace: Namespace = field(repr=False)
-    started_in: float
-
-    def ask(self, method: str, path: str, **options: Any) -> Answer:
-        """One HTTP exchange with the app; ``options`` are those of `Question`."""
-        return self.namespace.ask(Question(method, path, self.port, **options))
-
-    def log(self) -> tuple[str, ...]:
-        """The last lines of what the app printed."""
-        return last_lines(self.engine, self.container)
 
 
 class Sandbox:
@@ -184,7 +112,7 @@ class Sandbox:
         try:
             self._engine.client.start(container)
         except APIError as error:
-            raise _start_failure(error) from error
+            raise start_failure(error) from error
         namespace = self._way_in(container, options)
         if namespace is not None and not isinstance(namespace, Probe):
             self._namespaces.append(namespace)
@@ -196,7 +124,7 @@ class Sandbox:
         try:
             container: str = self._engine.client.create_container(image, environment=dict(options.env), **create)["Id"]
         except APIError as error:
-            raise _start_failure(error) from error
+            raise start_failure(error) from error
         self._containers.append(container)
         return container
 
@@ -255,7 +183,7 @@ class Sandbox:
     # --- waiting ---
 
     def _wait(self, container: str, namespace: Namespace, options: Options, began: float) -> None:
-        watch = _Watch(options)
+        watch = Watch(options)
         deadline = began + options.within
         next_look_at_state = 0.0
         while True:
@@ -264,7 +192,7 @@ class Sandbox:
                 state = self._state(container)
                 next_look_at_state = now + _ASK_STATE_EVERY
                 if not state.get("Running"):
-                    raise _exited(state, last_lines(self._engine, container))
+                    raise exited(state, last_lines(self._engine, container))
             if watch.ready(namespace, deadline):
                 return
             if now > deadline or watch.settled(now):
@@ -291,90 +219,6 @@ class _Gone:
         pass
 
 
-class _Watch:
-    """What has been seen of an app that is not ready yet."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._listeners: tuple[Listener, ...] = ()
-        self._inside_since: float | None = None
-        self._answer: Answer | None = None
-
-    def ready(self, namespace: Namespace, deadline: float) -> bool:
-        """Whether the app answers as it should; the socket table first, because asking a closed port tells nothing."""
-        found = namespace.listeners()
-        if found is not None:
-            self._listeners = found
-            here = [listener for listener in found if listener.port == self._options.port]
-            if not any(not listener.inside_only for listener in here):
-                self._inside_since = (self._inside_since or time.monotonic()) if here else None
-                return False
-            self._inside_since = None
-        within = max(0.1, min(5.0, deadline - time.monotonic()))
-        question = Question("GET", self._options.path, self._options.port, within=within, limit=64 << 10)
-        self._answer = namespace.ask(question)
-        return not self._answer.error and self._is_good(self._answer.status)
-
-    def settled(self, now: float) -> bool:
-        """Whether waiting longer is of no use."""
-        return self._inside_since is not None and now - self._inside_since > _SETTLED
-
-    def failure(self, log: tuple[str, ...]) -> AppError:
-        """Why the app did not become ready."""
-        options = self._options
-        if self._inside_since is not None:
-            return AppError(
-                f"The app listens on port {options.port}, but on 127.0.0.1 only: "
-                "nobody outside its container reaches it",
-                "Let it listen on 0.0.0.0.",
-                log=log,
-            )
-        if self._answer is not None and not self._answer.error:
-            return AppError(
-                f"The app answers GET {options.path} with status {self._answer.status}, "
-                f"not {options.status or 'a success'}, for {human_time(options.within)}",
-                "Its last log lines may say why.",
-                log=log,
-            )
-        if self._answer is not None and self._answer.kind != "refused":
-            return AppError(
-                f"The app accepts connections on port {options.port}, "
-                f"but GET {options.path} fails: {self._answer.error}",
-                "Its last log lines may say why.",
-                log=log,
-            )
-        return self._deaf(log)
-
-    def _deaf(self, log: tuple[str, ...]) -> AppError:
-        options = self._options
-        others = sorted({listener.port for listener in self._listeners if listener.port != options.port})
-        if others:
-            ports = ", ".join(map(str, others))
-            return AppError(
-                f"The app listens on port {ports}, not on {options.port}",
-                f"Let it listen on port {options.port}. EXPOSE alone changes nothing.",
-                log=log,
-            )
-        return AppError(
-            f"The app runs, but does not listen on port {options.port} after {human_time(options.within)}",
-            "Does the command start the server, or wait for something that is not there?",
-            log=log,
-        )
-
-    def _is_good(self, status: int) -> bool:
-        wanted = self._options.status
-        return status == wanted if wanted else 200 <= status < 400
-
-
-def last_lines(engine: Engine, container: str) -> tuple[str, ...]:
-    """The last lines that a container printed, to stdout and stderr; a learner's data."""
-    try:
-        raw: bytes = engine.client.logs(container, stdout=True, stderr=True, tail=_LOG_LINES)
-    except (APIError, requests.RequestException):
-        return ()
-    return tuple(raw[-_LOG_BYTES:].decode(errors="replace").splitlines()[-_LOG_LINES:])
-
-
 def _limits(*, podman: bool) -> list[Ulimit]:
     limits = [Ulimit(name="nofile", soft=1024, hard=4096), Ulimit(name="core", soft=0, hard=0)]
     if podman:
@@ -386,27 +230,3 @@ def _limits(*, podman: bool) -> list[Ulimit]:
 def _bounded_logs(*, podman: bool) -> LogConfig:
     """Podman takes the name for its own k8s-file, and knows of one file only."""
     return LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m"} | ({} if podman else {"max-file": "1"}))
-
-
-def _exited(state: Mapping[str, Any], log: tuple[str, ...]) -> AppError:
-    code = state.get("ExitCode")
-    if state.get("OOMKilled"):
-        return AppError("The app was ended for using more memory than it may", "Let it use less.", log=log)
-    return AppError(
-        f"The app ended at once, with exit code {code}",
-        "The command has to start the server and stay in the foreground."
-        if code == 0
-        else "Its last log lines say why.",
-        log=log,
-    )
-
-
-def _start_failure(error: APIError) -> EngineError | SubmissionError:
-    text = str(error.explanation or error)
-    for pattern, what in _STARTED_WRONG:
-        if pattern.search(text.lower()):
-            return AppError(f"{what}: {text.strip()[:300]}", "Look at CMD, ENTRYPOINT, USER and WORKDIR.")
-    return EngineError(
-        f"The engine could not start the container: {text.strip()[:300]}",
-        "Nothing is counted against the submission. Grade again; `grader doctor` tells more.",
-    )

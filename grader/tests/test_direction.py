@@ -28,11 +28,12 @@ ORDER: list[set[str]] = [
     {"reports"},
     {"bulk", "learn", "authoring"},
     {"cli", "pytest_plugin"},
+    {"__main__"},
 ]
 PLACE = {name: place for place, names in enumerate(ORDER) for name in names}
 #: Units, names and words, without any behaviour of a course.
 VOCABULARY = {"grader.course.units", "grader.course.suggest"}
-PRINTERS = {"cli", "reports"}
+PRINTERS = {"cli", "reports", "__main__"}
 
 
 def sources() -> list[Path]:
@@ -120,7 +121,7 @@ def test_nothing_prints_but_the_command_line_and_reports(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sources(), ids=parametrized)
 def test_nothing_but_the_command_line_exits(path: Path) -> None:
-    if stage(path) == "cli":
+    if stage(path) in ("cli", "__main__"):
         return
     text = ast.unparse(ast.parse(path.read_text(encoding="utf-8")))
     assert "sys.exit(" not in text

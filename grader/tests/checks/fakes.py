@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from grader.checks.base import Check, Outcome
-    from grader.engine.sandbox import App
+    from grader.engine.app import App
     from grader.engine.trace import Step
 
 FRESH = "0123456789abcdef"

@@ -12,8 +12,9 @@ import pytest
 from docker.errors import APIError
 
 from grader.engine import namespace, sandbox
+from grader.engine.app import App, AppError, Options, start_failure
 from grader.engine.namespace import Entered, Probe, Published
-from grader.engine.sandbox import App, AppError, Options, Sandbox
+from grader.engine.sandbox import Sandbox
 from grader.errors import EngineError
 from grader.tests.engine.building import Workshop, unique
 
@@ -330,7 +331,7 @@ def test_a_container_that_somebody_removes_is_not_the_learners(workshop: Worksho
     ],
 )
 def test_only_known_texts_at_start_are_the_learners(text: str, *, learner: bool) -> None:
-    error = sandbox._start_failure(APIError(text, explanation=text))
+    error = start_failure(APIError(text, explanation=text))
     assert isinstance(error, AppError if learner else EngineError)
 
 
