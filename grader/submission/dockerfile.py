@@ -1,14 +1,9 @@
-"""A Dockerfile -> stages and instructions with line numbers.
-
-What a stage's name, a base or a `--from` refers to follows BuildKit's `dockerfile2llb`; it was tried on Engine 20.10.
-"""
+"""The bytes of a Dockerfile -> stages and instructions with line numbers."""
 
 from __future__ import annotations
 
-import csv
 import re
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from e2b_dockerfile_utils import ShellLex, parse_words
@@ -21,6 +16,7 @@ from grader.submission.instructions import (
     instructions,
     syntax_of,
 )
+from grader.submission.stages import CopyFrom, Dockerfile, Mount, Stage, mounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +36,6 @@ __all__ = [
 ]
 
 BOM = "\ufeff"
-SCRATCH = "scratch"
 # The engine sets these; which value it is depends on where the build runs.
 PREDEFINED = {
     name: "${" + name + "}"
@@ -48,159 +43,10 @@ PREDEFINED = {
     for name in (f"{side}PLATFORM", f"{side}OS", f"{side}OSVERSION", f"{side}ARCH", f"{side}VARIANT")
 } | {"TARGETSTAGE": "${TARGETSTAGE}"}
 LONGEST_EXPANSION = 64 * 1024
-STEPS = {"RUN", "COPY", "ADD", "WORKDIR"}
 
 
 class NoStageError(DockerfileError):
     """There is no FROM. Such a text must never reach Engine 20.10: ARGs alone make its daemon panic and exit."""
-
-
-@dataclass(frozen=True)
-class CopyFrom:
-    """Something that a stage takes from another one or from an image.
-
-    ``keyword`` is COPY, or RUN for a mount. ``stage`` is the index of the stage that ``source`` names, else None and
-    ``source`` is an image reference.
-    """
-
-    line: int
-    source: str
-    stage: int | None
-    keyword: str
-
-
-@dataclass(frozen=True)
-class Mount:
-    """One ``RUN --mount``: its type (``bind`` unless said), where it takes from ("" for the context), all options."""
-
-    type: str
-    source: str
-    options: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One build stage. ``base`` has its variables expanded; ``parent`` is the stage that ``base`` names, if any.
-
-    ``name`` is lower case, as BuildKit has it. ``instructions`` are without the FROM, which is ``from_instruction``.
-    """
-
-    index: int
-    name: str | None
-    base: str
-    parent: int | None
-    line: int
-    platform: str | None
-    instructions: tuple[Instruction, ...]
-    from_instruction: Instruction
-
-
-@dataclass(frozen=True)
-class Dockerfile:
-    """A parsed Dockerfile. ``lines`` are its source lines without line ends, for quoting; ``lines[0]`` is line 1."""
-
-    lines: tuple[str, ...]
-    syntax: str | None
-    syntax_line: int | None
-    stages: tuple[Stage, ...]
-    global_args: tuple[Instruction, ...]
-    escape: str = "\\"
-
-    @property
-    def final(self) -> Stage:
-        """The stage that becomes the image."""
-        return self.stages[-1]
-
-    def chain(self, stage: Stage) -> tuple[Stage, ...]:
-        """The stages that this one is built upon, from the one on an external base up to itself."""
-        found = [stage]
-        while found[-1].parent is not None:
-            found.append(self.stages[found[-1].parent])
-        return tuple(reversed(found))
-
-    def base_image(self, stage: Stage) -> str:
-        """The external reference, or ``scratch``, that the stage's chain starts from."""
-        return self.chain(stage)[0].base
-
-    def final_instructions(self) -> tuple[Instruction, ...]:
-        """Every instruction that made the final image, in order, FROM lines excluded."""
-        return tuple(each for stage in self.chain(self.final) for each in stage.instructions)
-
-    def copies(self, stage: Stage) -> tuple[CopyFrom, ...]:
-        """What the stage takes from other stages and images, in order; what its ONBUILD triggers would take too."""
-        return tuple(copy for each in stage.instructions for copy in self._copies_of(each))
-
-    def external_images(self) -> tuple[tuple[str, int], ...]:
-        """The references that no stage answers to, with their lines, in order; ``scratch`` is no image."""
-        found = [(stage.base, stage.line) for stage in self.stages if stage.parent is None]
-        copies = (copy for stage in self.stages for copy in self.copies(stage))
-        found += [(copy.source, copy.line) for copy in copies if copy.stage is None]
-        return tuple(sorted(((image, line) for image, line in found if image != SCRATCH), key=lambda pair: pair[1]))
-
-    def reachable(self, stage: Stage) -> frozenset[int]:
-        """The indexes of the stages that this one depends on, by FROM, COPY or a mount; itself not among them."""
-        seen: set[int] = set()
-        todo = [stage.index]
-        while todo:
-            here = self.stages[todo.pop()]
-            needs = {here.parent, *(copy.stage for copy in self.copies(here))} - {None, *seen}
-            found = {index for index in needs if index is not None}
-            seen |= found
-            todo += found
-        return frozenset(seen - {stage.index})
-
-    def step_line(self, stage_label: str, position: int) -> Instruction | None:
-        """The instruction that BuildKit's step ``[stage_label position/total]`` is about; ``position`` counts from 1.
-
-        The label may carry a platform and may be empty for the only stage. FROM is a step only on an image: neither
-        on ``scratch`` nor on an earlier stage.
-        """
-        stage = self._labelled(stage_label)
-        if stage is None:
-            return None
-        steps = list(self._steps(stage))
-        return steps[position - 1] if 1 <= position <= len(steps) else None
-
-    def _labelled(self, label: str) -> Stage | None:
-        # A platform always holds a slash and a stage's name never does.
-        names = [word for word in label.split() if "/" not in word]
-        if not names:
-            return self.final
-        name = names[-1].lower()
-        named = next((stage for stage in reversed(self.stages) if stage.name == name), None)
-        number = re.fullmatch(r"stage-(\d{1,5})", name)
-        if named or not number or int(number[1]) >= len(self.stages):
-            return named
-        return self.stages[int(number[1])]
-
-    def _steps(self, stage: Stage) -> Iterator[Instruction]:
-        if stage.parent is not None:
-            # The parent's triggers fire before the first instruction and are counted.
-            parent = self.stages[stage.parent].instructions
-            yield from (each for each in parent if each.trigger and each.trigger.keyword in STEPS)
-        elif stage.base != SCRATCH:
-            yield stage.from_instruction
-        yield from (each for each in stage.instructions if each.keyword in STEPS)
-
-    @cached_property
-    def _names(self) -> dict[str, int]:
-        return {stage.name: stage.index for stage in self.stages if stage.name}
-
-    def _copies_of(self, instruction: Instruction) -> Iterator[CopyFrom]:
-        inner = instruction.trigger or instruction
-        if inner.keyword in {"COPY", "ADD"}:
-            sources = inner.flag_values("from")
-        else:
-            sources = tuple(mount.source for mount in mounts(inner))
-        for source in sources:
-            if source:
-                yield CopyFrom(instruction.line, source, self._stage_of(source), inner.keyword)
-
-    def _stage_of(self, source: str) -> int | None:
-        # Not only earlier stages: BuildKit finds later ones too, empty as they still are then.
-        if re.fullmatch(r"[+-]?[0-9]{1,18}", source):
-            return int(source) if 0 <= int(source) < len(self.stages) else None
-        return self._names.get(source.lower())
 
 
 def parse(data: bytes, *, heredocs: bool = True) -> Dockerfile:
@@ -250,27 +96,6 @@ def neutralise_syntax(data: bytes) -> bytes:
         old = lines[each.line - 1]
         lines[each.line - 1] = content + old[len(old.rstrip("\r")) :]
     return ((BOM if text.startswith(BOM) else "") + "\n".join(lines)).encode()
-
-
-def mounts(instruction: Instruction) -> tuple[Mount, ...]:
-    """The ``--mount`` flags of a RUN; none for other instructions. Raises DockerfileError for one that is no list."""
-    if instruction.keyword != "RUN":
-        return ()
-    return tuple(_mount(value, instruction.line) for value in instruction.flag_values("mount"))
-
-
-def _mount(value: str, line: int) -> Mount:
-    try:
-        (fields,) = csv.reader([value], strict=True)
-    except (csv.Error, ValueError) as error:
-        raise DockerfileError(
-            "`--mount` is no list of key=value pairs.",
-            "Write it like `--mount=type=cache,target=/root/.cache`.",
-            line=line,
-        ) from error
-    pairs = (field.partition("=") for field in fields)
-    options = {key.lower(): option for key, _, option in pairs}
-    return Mount(options.get("type", "bind").lower(), options.get("from", ""), options)
 
 
 def _decode(data: bytes) -> str:
@@ -414,7 +239,7 @@ def _expand(word: str, env: Mapping[str, str], escape: str, line: int) -> str:
 def _check_copies(dockerfile: Dockerfile) -> None:
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
-            for copy in dockerfile._copies_of(instruction):  # noqa: SLF001 - the same module's
+            for copy in dockerfile.copies_of(instruction):
                 if instruction.keyword != "ONBUILD":
                     _check_copy(copy, stage, len(dockerfile.stages))
 

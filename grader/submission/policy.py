@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from grader.errors import SubmissionError
-from grader.submission.dockerfile import SCRATCH, Dockerfile, Instruction, other_readings
+from grader.submission.dockerfile import Dockerfile, Instruction, other_readings
+from grader.submission.stages import SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
