@@ -13,13 +13,12 @@ import stat
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass, field
-from fnmatch import translate
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.errors import RubricError, SubmissionError, UsageError
+from grader.errors import SubmissionError, UsageError
+from grader.submission.patterns import is_glob, matches, segments, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -122,7 +121,7 @@ def collect(
     Raises UsageError when a folder is not there, RubricError for a ``submit`` entry that leaves the folder, and
     SubmissionError for anything that the learner has to change.
     """
-    patterns = [_segments(entry) for entry in submit]
+    patterns = [segments(entry) for entry in submit]
     _need_folder(starter, "The exercise has no starter folder.", "Check the exercise: it needs a folder `starter`.")
     _need_folder(learner, "There is no such submission folder.", "Name the folder that holds your Dockerfile.")
     _need_content(learner)
@@ -138,63 +137,6 @@ def collect(
         ignored=_ignored(learner, own, patterns),
         digest=_digest(taken),
     )
-
-
-def matches(path: str, patterns: Iterable[tuple[str, ...]]) -> bool:
-    """Whether a relative POSIX path is matched by one of the patterns (each a tuple of path segments)."""
-    tails = frozenset(patterns)
-    for segment in path.split("/"):
-        matched, tails = _step(tails, segment)
-        if not tails and not matched:
-            return False
-    return matched
-
-
-def _step(tails: Iterable[tuple[str, ...]], segment: str) -> tuple[bool, frozenset[tuple[str, ...]]]:
-    """Whether some pattern ends with this segment, and what is left to match below it."""
-    matched, below = False, set()
-    for tail in _expanded(tails):
-        if tail[0] == "**":
-            below.add(tail)
-            matched = matched or len(tail) == 1
-        elif _segment_matches(tail[0], segment):
-            matched = matched or len(tail) == 1
-            if len(tail) > 1:
-                below.add(tail[1:])
-    return matched, frozenset(below)
-
-
-def _expanded(tails: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-    """The tails, and those that begin when a leading ``**`` stands for no folder at all."""
-    for tail in tails:
-        yield tail
-        rest = tail
-        while len(rest) > 1 and rest[0] == "**":
-            rest = rest[1:]
-            yield rest
-
-
-def _is_glob(segment: str) -> bool:
-    return any(char in segment for char in "*?[")
-
-
-@lru_cache(maxsize=256)
-def _regex(segment: str) -> re.Pattern[str]:
-    return re.compile(translate(segment))
-
-
-def _segment_matches(pattern: str, name: str) -> bool:
-    return _regex(pattern).match(name) is not None if _is_glob(pattern) else pattern == name
-
-
-def _segments(entry: str) -> tuple[str, ...]:
-    segments = tuple(part for part in entry.split("/") if part not in {"", "."})
-    if not segments or entry.startswith("/") or ".." in segments or "\\" in entry or "\0" in entry:
-        raise RubricError(
-            f"`submit` has an entry that is no path inside the submission: {entry!r}.",
-            "Write relative paths with forward slashes, such as `src/*.py`.",
-        )
-    return segments
 
 
 def _need_folder(path: Path, what: str, fix: str) -> None:
@@ -222,7 +164,7 @@ def _take(learner: Path, patterns: Iterable[tuple[str, ...]], budget: _Budget) -
     taken: dict[str, File] = {}
     globs = set()
     for pattern in patterns:
-        if any(map(_is_glob, pattern)):
+        if any(map(is_glob, pattern)):
             globs.add(pattern)
         elif "/".join(pattern) not in taken:
             taken |= _take_exact(learner, pattern, budget)
@@ -261,7 +203,7 @@ def _take_folder(tree: _Tree, budget: _Budget, taken: dict[str, File]) -> Iterat
     with entries:
         for entry in entries:
             budget.entry(tree.shown or str(tree.path))
-            matched, below = _step(tree.tails, entry.name)
+            matched, below = step(tree.tails, entry.name)
             if (not matched and not below) or entry.name in LITTER:
                 continue
             shown = f"{tree.shown}/{entry.name}" if tree.shown else entry.name
@@ -416,7 +358,7 @@ def _ignored(learner: Path, own: Mapping[str, File], patterns: Iterable[tuple[st
     tops = {path.split("/")[0] for path in own}
     extra = []
     for name in sorted(_listed(learner)):
-        matched, below = _step(patterns, name)
+        matched, below = step(patterns, name)
         if name not in tops and name not in LITTER and not matched and not below:
             extra.append(ascii(name)[1:-1] if not name.isprintable() else name)
     return tuple(sorted({*islice(changed, MOST_IGNORED), *extra[:MOST_IGNORED]})[:MOST_IGNORED])

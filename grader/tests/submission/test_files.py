@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.errors import ExitCode, GraderError, RubricError, SubmissionError, UsageError
-from grader.submission.files import File, Limits, Submission, collect, matches
+from grader.submission.files import File, Limits, Submission, collect
+from grader.submission.patterns import matches
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 
