@@ -17,24 +17,29 @@ _USUAL_MTU = 1500
 
 
 def ensure(name: str, subnets: tuple[str, ...] = SUBNETS) -> None:
-    """Make the bridge, give it an address and set it up, as far as that is not so. Raises EngineError."""
+    """Make the bridge, give it an address and a way out, as far as that is not so. Raises EngineError.
+
+    The firewall's rules are ours too: a dockerd that is left to make them begins by emptying the chains that every
+    Docker Engine of the machine shares.
+    """
     if name not in _devices():
         _ip("link", "add", name, "type", "bridge")
     if not _addresses(name):
         network = _first_free(subnets)
         _ip("address", "add", f"{network[1]}/{network.prefixlen}", "dev", name)
     _ip("link", "set", name, "up")
+    for subnet in _subnets(name):
+        _add_rule("nat", "POSTROUTING", "--source", subnet, "!", "--out-interface", name, "--jump", "MASQUERADE")
+    _add_rule("filter", "FORWARD", "--in-interface", name, "--jump", "ACCEPT")
+    answers = ("--match", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "--jump", "ACCEPT")
+    _add_rule("filter", "FORWARD", "--out-interface", name, *answers)
 
 
 def remove(name: str) -> None:
-    """Remove the bridge, if it is there, and the firewall's rules for it, which dockerd leaves behind."""
+    """Remove the bridge, if it is there, and the firewall's rules for it."""
     if find("ip") is None or name not in _devices():
         return
-    subnets = [
-        str(ipaddress.IPv4Network(f"{address['local']}/{address['prefixlen']}", strict=False))
-        for address in _addresses(name)
-    ]
-    _remove_rules({name, *subnets})
+    _remove_rules({name, *_subnets(name)})
     _ip("link", "delete", name)
 
 
@@ -42,6 +47,33 @@ def mtu() -> int:
     """The largest packet that leaves this machine whole, in bytes: containers must not send larger ones."""
     ways_out = {route.get("dev", "") for route in _routes() if route.get("dst") == "default"}
     return min([_USUAL_MTU, *(size for device, size in _devices().items() if device in ways_out)])
+
+
+def _subnets(name: str) -> list[str]:
+    """The subnets of the bridge's addresses."""
+    addresses = (f"{address['local']}/{address['prefixlen']}" for address in _addresses(name))
+    return [str(ipaddress.IPv4Network(address, strict=False)) for address in addresses]
+
+
+def _add_rule(table: str, chain: str, *rule: str) -> None:
+    """Put a rule first in its chain unless it is there; raises EngineError with what iptables said."""
+    iptables = find("iptables")
+    if iptables is None:
+        raise EngineError(
+            "The grader's own engine needs iptables for its way out.",
+            "Run `grader engine install`, or install the package iptables.",
+            where="iptables",
+        )
+    command = [iptables, "--wait", "--table", table]
+    if subprocess.run([*command, "--check", chain, *rule], capture_output=True, check=False).returncode == 0:
+        return
+    done = subprocess.run([*command, "--insert", chain, "1", *rule], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EngineError(
+            f"`iptables` could not give the grader's own engine a way out: {done.stderr.strip()}",
+            "Run as root outside of an unprivileged container, or set DOCKER_HOST to an engine that runs.",
+            where="iptables",
+        )
 
 
 def _remove_rules(words: set[str]) -> None:

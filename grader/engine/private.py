@@ -180,6 +180,8 @@ def _launch(home: Home) -> subprocess.Popen[bytes]:
         f"--pidfile={home.pid_file}",
         f"--bridge={home.bridge}",
         f"--mtu={bridge.mtu()}",
+        # The rules are `bridge`'s: dockerd's own would replace those of the machine's other engines.
+        "--iptables=false",
         # A port that is published is this machine's own business.
         "--ip=127.0.0.1",
         "--log-level=warn",

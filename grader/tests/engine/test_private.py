@@ -83,6 +83,17 @@ def test_it_starts_answers_and_stops(home: private.Home) -> None:
 
 
 @needs_dockerd
+def test_the_rules_of_other_engines_stay_as_they_are(home: private.Home) -> None:
+    before = rules().splitlines()
+    private.start(silent, home)
+    during = rules().splitlines()
+    assert [rule for rule in during if home.bridge not in rule] == before
+    assert [rule for rule in during if home.bridge in rule]
+    private.stop(home)
+    assert rules().splitlines() == before
+
+
+@needs_dockerd
 def test_what_it_holds_outlives_it(home: private.Home) -> None:
     private.start(silent, home)
     api = client(home)
