@@ -135,10 +135,7 @@ def stop(home: Home = HOME) -> bool:
         pid = _pid(home)
         if pid is not None:
             _end(pid, home)
-        for left in _processes(home):
-            # containerd, and what supervises containers, when dockerd was killed and could not end them.
-            _kill(left, signal.SIGKILL)
-        _wait_until_gone(home, 10.0)
+        _end_orphans(home)
         _unmount(home)
         bridge.remove(home.bridge)
         home.socket.unlink(missing_ok=True)
@@ -239,11 +236,12 @@ def _last_lines(path: Path, count: int = 15) -> tuple[str, ...]:
 
 
 def _remove_stale(home: Home) -> None:
-    """Remove what a killed engine, or one from before a reboot, left: dockerd takes any living pid for its own."""
-    containerd = home.exec_root / "containerd/containerd.pid"
-    if _read_pid(containerd) not in _processes(home):
-        containerd.unlink(missing_ok=True)
-    for path in (home.pid_file, home.socket):
+    """Remove what a killed engine, or one from before a reboot, left: dockerd takes any living pid for its own.
+
+    A containerd without its dockerd is about to end too; a new dockerd would wait for it in vain.
+    """
+    _end_orphans(home)
+    for path in (home.exec_root / "containerd/containerd.pid", home.pid_file, home.socket):
         path.unlink(missing_ok=True)
 
 
@@ -316,6 +314,13 @@ def _end(pid: int, home: Home) -> None:
                 where=str(home.log),
                 log=_last_lines(home.log),
             )
+
+
+def _end_orphans(home: Home) -> None:
+    """End containerd and what supervises containers, which a dockerd that was killed could not end."""
+    for left in _processes(home):
+        _kill(left, signal.SIGKILL)
+    _wait_until_gone(home, 10.0)
 
 
 def _kill(pid: int, number: signal.Signals) -> None:
