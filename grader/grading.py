@@ -231,6 +231,8 @@ class _Grading:
             memory=app.memory,
             internet=app.network == "internet",
         )
+        if self._image_object.config.get("User"):
+            self._subject.image.check_accounts()
         # Two at a time would start two probes; if it failed, `start` tries once more and tells why.
         wait(self._prepared)
         return self._sandbox.start(self._image_object.id, options, progress=self._request.progress)

@@ -39,6 +39,9 @@ _STARTED_WRONG = (
         re.compile(r"unable to find user|no matching entries in passwd|error looking up user|invalid user"),
         "The user of the image does not exist in it",
     ),
+    (re.compile(r"uids and gids must be in range"), "The user of the image has an impossible number"),
+    (re.compile(r"cannot mount volume over existing file"), "A VOLUME of the image lies on a file"),
+    (re.compile(r"too many links|too many levels of symbolic links"), "A symlink of the image goes round in a circle"),
     (
         re.compile(r"unable to find group|no matching entries in group|error looking up group"),
         "The group of the image does not exist in it",

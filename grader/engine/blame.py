@@ -54,6 +54,9 @@ _NETWORK = re.compile(
     r"temporary failure (?:in name resolution|resolving)|could not resolve|name or service not known|no such host"
     r"|network is unreachable|no route to host|failed to establish a new connection|connection timed out"
     r"|tls handshake timeout|dial tcp|i/o timeout|connection reset by peer|read timed out|timed out \(read timeout"
+    r"|failed to connect to|unable to resolve host|bad address|couldn't resolve host|max retries exceeded"
+    r"|connecttimeouterror|incompleteread|eai_again|enotfound|etimedout|econnreset|http error 50[0234]"
+    r"|the requested url returned error: 50[0234]|temporary error \(try again later\)"
     r"|service unavailable|bad gateway|gateway time-?out|proxy error|unable to connect to|remote end closed connection",
     re.IGNORECASE,
 )
@@ -166,6 +169,11 @@ def failure(
 
 def timeout(step: Step | None, limit: float, *, engine_hung: bool) -> GraderError:
     """The build took longer than ``limit`` seconds; an engine that never began or cannot be stopped is to blame."""
+    if step is not None and step.name.startswith("exporting"):
+        return SubmissionError(
+            f"The image was not finished within {human_time(limit)}: every step ended, but what they left is too large",
+            "Look for huge files, also for sparse ones.",
+        )
     if engine_hung or step is None:
         return EngineError(
             f"The engine did not finish the build within {human_time(limit)}, nor end it when asked to",

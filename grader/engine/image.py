@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 import tarfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from grader.course.units import human_size
 from grader.engine import layers as layer_reading
+from grader.engine.app import AppError
 from grader.engine.layers import Entry
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import ImageResult, LayerResult
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 #: The kernel gives up on a path after 40 symlinks; so do we.
 _MOST_SYMLINKS = 40
+#: What the kernel shows of a process; its `root` is the root again.
+_PROCESS_ROOT = re.compile(r"proc/(?:self|thread-self|\d+)(?:/task/\d+)?(?:/root)?")
 #: Bytes that `Image.read` takes from one file at most.
 READ_LIMIT = 32 << 20
 #: The instructions that add a layer.
@@ -76,7 +80,18 @@ class Image:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """All layers, lowest first."""
-        return layer_reading.read(self._engine, self.facts)
+        layers = layer_reading.read(self._engine, self.facts)
+        own = layers[self.base_count :]
+        # On the engine's own machine the folders told a whiteout from a file that only has its name.
+        if any(entry.kind == "whiteout" for layer in own for entry in layer.entries.values()) and not self._is_walked:
+            forged = layer_reading.forged_whiteouts(self._engine, self.id, self._labels)
+            if forged is not None:
+                raise layer_reading.looks_deleted(forged)
+        return layers
+
+    @property
+    def _is_walked(self) -> bool:
+        return layer_reading.is_walked(self._engine, self.facts)
 
     @cached_property
     def base_count(self) -> int:
@@ -84,12 +99,14 @@ class Image:
         reference = self._dockerfile.base_image(self._dockerfile.final)
         if reference == "scratch":
             return 0
-        try:
-            base = inspect(self._engine, reference)
-        except EngineError:
-            return 0
-        below = base["RootFS"].get("Layers") or []
-        return len(below) if self.facts["RootFS"]["Layers"][: len(below)] == below else 0
+        below = inspect(self._engine, reference)["RootFS"].get("Layers") or []
+        if self.facts["RootFS"]["Layers"][: len(below)] != below:
+            raise EngineError(
+                f"The image does not begin with the layers of {reference}, from which its Dockerfile starts",
+                "Somebody may have replaced that base image meanwhile; grade again.",
+                where=self.id,
+            )
+        return len(below)
 
     @property
     def size(self) -> int:
@@ -155,6 +172,13 @@ class Image:
         """Whether the base image brought ``path``."""
         found = self.files.get(path)
         return found is not None and found.layer < self.base_count
+
+    def check_accounts(self) -> None:
+        """Raises ``AppError`` when looking a user up would block the engine, which opens these files unseen."""
+        for name in ("etc/passwd", "etc/group"):
+            real = self.resolve(name)
+            if real is not None and self.files[real].entry.kind == "special":
+                raise AppError(f"/{name} is no regular file, so no user can be looked up in it", "Leave it a file.")
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes]:
         """The content of regular files, read from a container that never starts; missing ones are left out.
@@ -292,6 +316,9 @@ def resolve(files: Mapping[str, FinalFile], path: str) -> str | None:
         part = todo.pop()
         if part == "..":
             done = done[:-1]
+            continue
+        if _PROCESS_ROOT.fullmatch("/".join([*done, part])):
+            done = [] if part == "root" else [*done, part]
             continue
         name = "/".join([*done, part])
         found = files.get(name)

@@ -10,6 +10,7 @@ devices, opaque directories).
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -25,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import platformdirs
 
-from grader.errors import EngineError
+from grader.errors import EngineError, SubmissionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ Kind = Literal["file", "link", "dir", "symlink", "special", "whiteout"]
 _JSON_LIMIT = 4 << 20
 #: Layers remembered on disk; the oldest are forgotten.
 _REMEMBERED = 400
+#: How the name of a whiteout begins in a layer's tar.
+WHITEOUT = ".wh."
 _CACHE_VERSION = 3
 
 
@@ -85,11 +88,16 @@ def read(engine: Engine, image: Mapping[str, Any]) -> tuple[Layer, ...]:
     folders = _local_folders(engine, image, len(diff_ids))
     if folders:
         with suppress(_Redirected):
-            return tuple(Layer(diff_id, walk(folder)) for diff_id, folder in zip(diff_ids, folders, strict=True))
+            return tuple(Layer(diff_id, _walked(folder)) for diff_id, folder in zip(diff_ids, folders, strict=True))
     remembered = [_recall(diff_id) for diff_id in diff_ids]
     if all(entries is not None for entries in remembered):
         return tuple(Layer(d, e) for d, e in zip(diff_ids, remembered, strict=True) if e is not None)
     return _streamed(engine, image["Id"], diff_ids)
+
+
+def is_walked(engine: Engine, image: Mapping[str, Any]) -> bool:
+    """Whether the folders of ``image`` are this machine's to read."""
+    return bool(_local_folders(engine, image, len(image["RootFS"].get("Layers") or ())))
 
 
 # --- walking overlay2 -------------------------------------------------------------------------------------------------
@@ -108,7 +116,16 @@ def _local_folders(engine: Engine, image: Mapping[str, Any], count: int) -> list
 
 
 class _Redirected(Exception):  # noqa: N818 - a reason to read in another way, not an error
-    """A directory's content lies elsewhere: the kernel here renames directories in overlays (redirect_dir)."""
+    """A directory's content lies elsewhere (the kernel's redirect_dir), or deeper than a path can be long."""
+
+
+def _walked(folder: Path) -> dict[str, Entry]:
+    try:
+        return walk(folder)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _Redirected(folder) from error
+        raise
 
 
 def walk(root: Path) -> dict[str, Entry]:
@@ -124,6 +141,8 @@ def walk(root: Path) -> dict[str, Entry]:
         with os.scandir(folder) as children:
             for child in children:
                 name = prefix + child.name
+                if child.name.startswith(WHITEOUT):
+                    raise looks_deleted(name)
                 facts = child.stat(follow_symlinks=False)
                 entries[name] = entry = _from_stat(child.path, facts)
                 if entry.kind == "dir":
@@ -131,6 +150,26 @@ def walk(root: Path) -> dict[str, Entry]:
                 elif entry.kind == "file" and facts.st_nlink > 1:
                     inodes.setdefault(facts.st_ino, []).append(name)
     return _with_links(entries, inodes.values())
+
+
+def looks_deleted(name: str) -> SubmissionError:
+    """A file with the name of a whiteout: to some readers it hides another file, to others it does not."""
+    return SubmissionError(
+        f"The image holds /{name}; names that begin with `{WHITEOUT}` mark deletions in layers, and hide files",
+        "Give the file another name.",
+    )
+
+
+def forged_whiteouts(engine: Engine, image_id: str, labels: Mapping[str, str]) -> str | None:
+    """A file with the name of a whiteout in the final file system, as a container shows it; None when there is none."""
+    client = engine.client
+    container = client.create_container(image_id, command=["/"], user="0", labels=dict(labels), network_disabled=True)
+    try:
+        chunks = client.export(container["Id"], chunk_size=1 << 20)
+        with tarfile.open(fileobj=_Stream(chunks), mode="r|", bufsize=1 << 20) as files:
+            return next((m.name for m in files if m.name.rpartition("/")[2].startswith(WHITEOUT)), None)
+    finally:
+        client.remove_container(container["Id"], force=True, v=True)
 
 
 def _from_stat(path: str, facts: os.stat_result) -> Entry:
@@ -161,13 +200,13 @@ def _with_links(entries: dict[str, Entry], groups: Iterable[list[str]]) -> dict[
 
 
 def _is_opaque(path: str) -> bool:
-    for space in ("trusted", "user"):
-        with suppress(OSError, AttributeError):
-            names = os.listxattr(path, follow_symlinks=False)
-            if f"{space}.overlay.redirect" in names:
-                raise _Redirected(path)
-            if f"{space}.overlay.opaque" in names:
-                return os.getxattr(path, f"{space}.overlay.opaque", follow_symlinks=False) == b"y"
+    """Only the kernel's own mark counts: any RUN can set a `user.` attribute, and hide files with it from us alone."""
+    with suppress(OSError, AttributeError):
+        names = os.listxattr(path, follow_symlinks=False)
+        if "trusted.overlay.redirect" in names:
+            raise _Redirected(path)
+        if "trusted.overlay.opaque" in names:
+            return os.getxattr(path, "trusted.overlay.opaque", follow_symlinks=False) == b"y"
     return False
 
 

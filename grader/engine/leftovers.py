@@ -58,12 +58,12 @@ def _remove(engine: Engine, label: str, *, keep_alive: bool) -> list[str]:
     only = {"label": label}
     for container in client.containers(all=True, filters=only):
         if not (keep_alive and _is_alive(container)):
-            with suppress(APIError):
+            with suppress(APIError, requests.RequestException):
                 client.remove_container(container["Id"], force=True, v=True)
                 removed.append(f"container {container['Id'][:12]}")
     for image in client.images(filters=only):
         if not (keep_alive and _is_alive(image)):
-            with suppress(APIError):
+            with suppress(APIError, requests.RequestException):
                 client.remove_image(image["Id"], force=True)
                 removed.append(f"image {image['Id'].removeprefix('sha256:')[:12]}")
     return removed

@@ -42,7 +42,12 @@ PREDEFINED = {
     for side in ("BUILD", "TARGET")
     for name in (f"{side}PLATFORM", f"{side}OS", f"{side}OSVERSION", f"{side}ARCH", f"{side}VARIANT")
 } | {"TARGETSTAGE": "${TARGETSTAGE}"}
+# What the engine or its surroundings may give a value that cannot be known here.
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+GIVEN = {*PREDEFINED, "SOURCE_DATE_EPOCH", *_PROXIES, *map(str.upper, _PROXIES)}
 LONGEST_EXPANSION = 64 * 1024
+# In bytes; BuildKit reads no longer lines.
+LONGEST_LINE = 65_535
 
 
 class NoStageError(DockerfileError):
@@ -113,6 +118,9 @@ def _decode(data: bytes) -> str:
 
 def _parse(lines: list[str] | tuple[str, ...], escape: str | None, *, heredocs: bool) -> Dockerfile:
     clean = [line.rstrip("\r") for line in lines]
+    long = next((number for number, line in enumerate(clean, start=1) if len(line.encode()) > LONGEST_LINE), None)
+    if long:
+        raise DockerfileError("This line is longer than Docker reads.", "Break it with a backslash.", line=long)
     found = list(directives(clean))
     syntax = syntax_of(found)
     escape = escape or escape_of(found)
@@ -167,6 +175,7 @@ def _stage(
     instruction: Instruction, index: int, names: Mapping[str, int], env: Mapping[str, str], escape: str
 ) -> Stage:
     base, name = _base_and_name(instruction)
+    _refuse_given(base, instruction.line)
     base = _expand(base, env, escape, instruction.line)
     if not base:
         raise DockerfileError(
@@ -215,10 +224,27 @@ def _define(instruction: Instruction, env: dict[str, str], escape: str) -> None:
     for word in parse_words(" ".join(instruction.args), escape):
         name, equals, value = word.partition("=")
         if equals:
+            _refuse_given(value, instruction.line)
             env[name] = _expand(value, env, escape, instruction.line)
+        elif env.get(name) and name not in PREDEFINED:
+            raise DockerfileError(
+                f"ARG {name} is named again without its default; some engines forget the default then, others do not.",
+                "Remove one of the two lines.",
+                line=instruction.line,
+            )
         elif name not in PREDEFINED:
-            # Naming it again without a default takes an earlier default away.
             env[name] = ""
+
+
+def _refuse_given(word: str, line: int) -> None:
+    """What the engine fills in decides which image is used: with `${X:+…}` its mere presence would."""
+    for name in re.findall(r"\$\{?([A-Za-z_]\w*)", word):
+        if name in GIVEN:
+            raise DockerfileError(
+                f"Which image this is depends on {name}, which differs from engine to engine.",
+                "Write the name of the image out.",
+                line=line,
+            )
 
 
 def _expand(word: str, env: Mapping[str, str], escape: str, line: int) -> str:
