@@ -78,11 +78,7 @@ def refused(text: str | bytes) -> DockerfileError:
         ("ARG V=3.11-slim\nFROM a:${V%-*}\n", ["a:3.11"]),
         ('ARG V="1"\nFROM a:$V\n', ["a:1"]),
         ("ARG V=1\nARG V=2\nFROM a:$V\n", ["a:2"]),
-        ("ARG V=1\nARG V\nFROM a:${V:-gone}\n", ["a:gone"]),
         ("ARG V=1\nFROM a\nARG V=2\nFROM b:$V\n", ["a", "b:1"]),
-        ("FROM a:$TARGETARCH\n", ["a:${TARGETARCH}"]),
-        ("FROM a:${TARGETARCH:-x}\n", ["a:${TARGETARCH}"]),
-        ("ARG TARGETARCH=z\nFROM a:$TARGETARCH\n", ["a:z"]),
     ],
 )
 def test_stages(text: str, expected: list[str]) -> None:
