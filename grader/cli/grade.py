@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from grader.result import GradeResult, Progress, ProgressEvent
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("exercise", required=False)
 @click.option(
     "--submission",

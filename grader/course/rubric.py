@@ -9,6 +9,7 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -123,6 +124,9 @@ def load(path: Path, check_types: Mapping[str, type[Check]]) -> Rubric:
     checks = _checks(document, check_types)
     _refuse_same_ids(document)
     _refuse_missing_app(document, check_types)
+    if file is not None and not any(fnmatchcase("Dockerfile", entry) for entry in file.submit):
+        what = "`submit` does not name the Dockerfile: every learner would be graded by the starter's"
+        document.add(document.values["submit",], what, "Write `submit: [Dockerfile]`, and what else is taken.")
     document.refuse()
     assert file is not None, "a file without mistakes is valid"  # noqa: S101 - tells mypy what refuse() has settled
     _weigh(document, file, checks)

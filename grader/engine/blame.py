@@ -152,7 +152,7 @@ def failure(
         if sign in text.lower():
             return EngineError(f"{what}: {short}", fix, where=where, log=log)
     if _NETWORK.search(text):
-        fix = "See that the engine has one, then grade again."
+        fix = "See that the engine reaches it, then grade again; if the Dockerfile made the address up, mend it there."
         return EngineError(f"The network failed: {short}", fix, where=where, log=log)
     if not _ENGINE_PATH.search(text):
         for pattern, what in _THEIRS:

@@ -58,6 +58,7 @@ class Sandbox:
         self._containers: list[str] = []
         self._namespaces: list[Namespace] = []
         self._enters = engine.local
+        self._closed = False
         self.notes: list[str] = []
 
     def prepare(self) -> None:
@@ -71,9 +72,9 @@ class Sandbox:
     def start(self, image: str, options: Options, *, progress: Progress = silent) -> App:
         """An app that has answered. Raises ``AppError`` when it does not, ``EngineError`` when the engine fails."""
         began = time.monotonic()
-        progress(ProgressEvent("start", "starting the image", detail=True))
+        progress(ProgressEvent("start", "starting the image, waiting for its app"))
         container, namespace = self._running(image, options)
-        if namespace is None:
+        if namespace is None and not self._closed:
             # An engine in a VM, or a grader in a container: its processes are not this machine's.
             self._enters = False
             self._remove(container)
@@ -86,7 +87,8 @@ class Sandbox:
         return App(self._engine, container, options.port, namespace, took)
 
     def close(self) -> None:
-        """Removes the containers and what is in them."""
+        """Removes the containers and what is in them; from now on none is started."""
+        self._closed = True
         for namespace in self._namespaces:
             namespace.close()
         probe = self._probe.container if self._probe else ""
@@ -101,7 +103,9 @@ class Sandbox:
         """What cannot be removed now is found by its label later."""
         with suppress(APIError, requests.RequestException):
             self._engine.client.remove_container(container, force=True, v=True)
-        self._containers.remove(container)
+        with suppress(ValueError):
+            # A thread that still starts an app and the one that cleans up may both come here.
+            self._containers.remove(container)
 
     # --- starting ---
 

@@ -68,7 +68,7 @@ def _problems(dockerfile: Dockerfile, allowed: Sequence[str]) -> Iterator[Policy
         if "$" in image:
             yield _unresolved(image, line)
         elif normalise(image) not in permitted:
-            yield _not_allowed(image, line, permitted)
+            yield _not_allowed(image, line, permitted, [stage.name for stage in dockerfile.stages if stage.name])
     for instruction in _runs(dockerfile):
         yield from _reaching_out(instruction)
 
@@ -99,8 +99,11 @@ def _unresolved(image: str, line: int) -> PolicyError:
     )
 
 
-def _not_allowed(image: str, line: int, permitted: Sequence[str]) -> PolicyError:
+def _not_allowed(image: str, line: int, permitted: Sequence[str], stages: Sequence[str]) -> PolicyError:
     short = normalise(image)
+    # A stage that is not there is taken for an image; whoever mistypes its name means the stage.
+    if meant := get_close_matches(image.lower(), stages, n=1, cutoff=0.75):
+        return PolicyError(f"There is no stage {_shown(image)}.", f"Did you mean the stage `{meant[0]}`?", line=line)
     choices = f"Allowed here: {', '.join(permitted)}." if permitted else f"Only {SCRATCH} is allowed here."
     name, _, digest = image.partition("@")
     near = get_close_matches(short, permitted, n=1, cutoff=0.75)

@@ -341,3 +341,10 @@ def test_a_question_is_not_asked_of_a_host_by_name() -> None:
 
 def test_a_fresh_value_reaches_the_app_unchanged(start: Start) -> None:
     assert start(dockerfile()).ask("GET", f"/{unique()}").body == b"hello"
+
+
+def test_cleaning_up_while_an_app_is_being_started_is_no_bug(engine: Engine) -> None:
+    sandbox = Sandbox(engine, {}, probes=[])
+    sandbox.close()
+    sandbox._remove("no-such-container")
+    assert sandbox._closed

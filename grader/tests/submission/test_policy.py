@@ -139,3 +139,12 @@ def test_the_message_lists_what_is_allowed() -> None:
 )
 def test_official_syntax(value: str, official: bool) -> None:  # noqa: FBT001 - a table's column
     assert is_official_syntax(value) is official
+
+
+@pytest.mark.parametrize("wrong", ["COPY --from=bulider /a /b", "RUN --mount=from=buidler,target=/m true"])
+def test_a_mistyped_stage_is_no_image(wrong: str) -> None:
+    parsed = parse(f"FROM python:3.11 AS builder\nFROM python:3.11\n{wrong}\n".encode())
+    with pytest.raises(PolicyError) as caught:
+        check(parsed, ["python:3.11"])
+    assert "There is no stage" in caught.value.what
+    assert "`builder`" in caught.value.fix
