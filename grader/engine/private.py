@@ -286,11 +286,17 @@ def _read_pid(path: Path) -> int | None:
 
 
 def _processes(home: Home) -> list[int]:
-    """Every living process whose command line names our runtime folder: dockerd, its containerd, their shims."""
+    """Every living process whose command line names our runtime folder: dockerd, its containerd, their shims.
+
+    Those of a machine within this one (a container with an engine in it) may name the same folder, and are not ours.
+    """
     mark = os.fsencode(f"{home.exec_root}")
+    here = Path("/proc/self/ns/pid").readlink()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
+            if (entry / "ns/pid").readlink() != here:
+                continue
             program, *arguments = (entry / "cmdline").read_bytes().split(b"\0")
             ours = any(argument.partition(b"=")[2] == mark or mark + b"/" in argument for argument in arguments)
             engine = os.path.basename(program).startswith((b"dockerd", b"containerd"))  # noqa: PTH119 - bytes
