@@ -9,33 +9,25 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
-import threading
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import requests
 from docker.errors import APIError
 
-from grader.engine import blame, network
+from grader.engine import blame, cancel, network
 from grader.engine.podman import ClassicLog
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from grader.engine.connect import Engine
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
-
-#: Seconds an engine has to end a build that was cancelled, before the connection is cut.
-CANCEL_GRACE = 10.0
 
 
 @dataclass(frozen=True)
@@ -54,13 +46,17 @@ class Build:
 
 @dataclass(frozen=True)
 class Options:
-    """What a build is asked for. ``timeout`` is in seconds; ``labels`` mark the image as ours."""
+    """What a build is asked for. ``timeout`` is in seconds; ``labels`` mark the image as ours.
+
+    ``cache_from`` names images whose layers may be taken instead of being built; without ``cache`` they are not.
+    """
 
     timeout: float = 300.0
     labels: Mapping[str, str] = field(default_factory=dict)
     target: str = ""
     args: Mapping[str, str] = field(default_factory=dict)
     cache: bool = True
+    cache_from: tuple[str, ...] = ()
 
 
 def build(
@@ -103,7 +99,7 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
     log = _Log(dockerfile, progress) if engine.name == "docker" else ClassicLog(dockerfile, progress)
     build_id = uuid.uuid4().hex
     try:
-        with _deadline(engine, build_id, options.timeout) as clock:
+        with cancel.deadline(engine, build_id, options.timeout) as clock:
             parameters = _parameters(context, build_id, options, _proxies(engine))
             image_id, error = _run(engine, context.tar, parameters, log, clock)
     except (requests.RequestException, OSError, APIError, ValueError) as fault:
@@ -165,67 +161,8 @@ class _Log:
             self._progress(ProgressEvent("build", f"{vertex.name}  {last}".rstrip(), detail=True))
 
 
-class _Clock:
-    """Whether the time is up, and whether the engine did as told then."""
-
-    def __init__(self, seconds: float) -> None:
-        #: An engine that has said nothing for so long never will; without it, one that takes the context and does not
-        #: even begin to answer would be waited for without end.
-        self.silence = seconds + 2 * CANCEL_GRACE
-        self.expired = False
-        self.cut = False
-        self.response: requests.Response | None = None
-
-
-@contextmanager
-def _deadline(engine: Engine, build_id: str, seconds: float) -> Iterator[_Clock]:
-    """Cancels the build when the time is up or the caller is interrupted; cuts the line when the engine ignores it."""
-    clock = _Clock(seconds)
-    done = threading.Event()
-
-    def watch() -> None:
-        if done.wait(seconds):
-            return
-        clock.expired = True
-        if engine.name == "podman":
-            # It has no call for it: a closed connection is how its builds are ended.
-            _cut(clock.response)
-            return
-        _cancel(engine, build_id)
-        if not done.wait(CANCEL_GRACE):
-            clock.cut = True
-            _cut(clock.response)
-
-    watcher = threading.Thread(target=watch, name="build-deadline", daemon=True)
-    watcher.start()
-    try:
-        yield clock
-    except BaseException:
-        _cancel(engine, build_id)
-        _cut(clock.response)
-        raise
-    finally:
-        done.set()
-
-
-def _cancel(engine: Engine, build_id: str) -> None:
-    """Asks the engine to end the build; a connection of its own, because the client's may be busy with the answer."""
-    client: Any = engine.client
-    with suppress(requests.RequestException, OSError):
-        client.post(client._url("/build/cancel"), params={"id": build_id}, timeout=CANCEL_GRACE)  # noqa: SLF001
-
-
-def _cut(response: requests.Response | None) -> None:
-    """Closes the connection of a running build; builders without a cancel call (Podman) stop at that."""
-    connection = getattr(getattr(response, "raw", None), "_connection", None)
-    sock = getattr(connection, "sock", None)
-    if sock is not None:
-        with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
-
-
 def _run(
-    engine: Engine, tar: bytes, parameters: Mapping[str, str], log: _Log | ClassicLog, clock: _Clock
+    engine: Engine, tar: bytes, parameters: Mapping[str, str], log: _Log | ClassicLog, clock: cancel.Clock
 ) -> tuple[str | None, str]:
     """Image id and error text, either of which may be missing."""
     client: Any = engine.client
@@ -284,6 +221,8 @@ def _parameters(context: Context, build_id: str, options: Options, proxies: Mapp
         parameters["nocache"] = "1"
     if options.target:
         parameters["target"] = options.target
+    if options.cache_from:
+        parameters["cachefrom"] = json.dumps(options.cache_from)
     if arguments := {**proxies, **options.args}:
         parameters["buildargs"] = json.dumps(arguments)
     return parameters
@@ -307,7 +246,7 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
 
 
 def _failure(
-    error: str, log: _Log | ClassicLog, options: Options, clock: _Clock, dockerfile: Dockerfile
+    error: str, log: _Log | ClassicLog, options: Options, clock: cancel.Clock, dockerfile: Dockerfile
 ) -> GraderError:
     step = log.culprit(error)
     if clock.expired:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from grader.engine import build as building
+from grader.engine import cancel
 from grader.engine.connect import API_VERSION, Engine
 from grader.errors import EngineError, SubmissionError
 from grader.tests.engine.building import Workshop, eventually, unique
@@ -175,7 +175,7 @@ def test_an_engine_that_answers_nonsense_is_to_blame(workshop: Workshop, tmp_pat
 def test_an_engine_that_neither_builds_nor_stops_is_to_blame(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "CANCEL_GRACE", 0.5)
+    monkeypatch.setattr(cancel, "GRACE", 0.5)
     with engine_at(workshop.engine, tmp_path / "s", silent) as hung, pytest.raises(EngineError):
         workshop.build(SLIM, on=hung, timeout=0.5)
 
