@@ -11,59 +11,115 @@ from typing import TYPE_CHECKING, Any
 
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import CheckResult, Fault, Problem, Progress, ProgressEvent, Status
+from grader.running import Background, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from grader.checks.base import Check
+    from grader.checks.base import Check, Outcome, OutcomePart
     from grader.checks.subject import Subject
+
+#: Seconds that a check has to notice that the time of what it runs is up.
+_GRACE = 5.0
+#: Keeps what is a whole number of cents from being rounded down for the way computers count.
+_TINY = 1e-6
+_KEPT = "(the rubric does not tell)"
 
 
 def judge(subject: Subject, chosen: Sequence[Check], progress: Progress) -> tuple[CheckResult, ...]:
     """The verdict of each check, in their order.
 
-    What comes after a failed ``required`` check is skipped. A submission's error that several checks meet is told by
-    the first of them; the others are skipped and name it.
+    What comes after a failed ``required`` check is skipped, and so is what ``needs`` a check that did not pass. A
+    submission's error that several checks meet is told by the first of them; the others are skipped and name it.
     """
     results: list[CheckResult] = []
     blocked_by = ""
+    unmet: set[str] = set()
     reported: dict[int, str] = {}
     for check in chosen:
-        if blocked_by:
-            result = _skipped(check, blocked_by)
-        else:
-            progress(ProgressEvent("checks", check.title or check.id, detail=True))
-            began = time.monotonic()
-            result = replace(_run_check(check, subject, reported), duration=round(time.monotonic() - began, 4))
-            if check.required and result.status is Status.FAILED:
-                blocked_by = check.id
-        results.append(result)
+        blocker = blocked_by or next((needed for needed in check.needs if needed in unmet), "")
+        found = (_skipped(check, blocker),) if blocker else _judged(check, subject, reported, progress)
+        if any(result.status is not Status.PASSED for result in found):
+            unmet.add(check.id)
+        if check.required and any(result.status is Status.FAILED for result in found):
+            blocked_by = check.id
+        results.extend(_shown(check, result) for result in found)
     return tuple(results)
 
 
-def _run_check(check: Check, subject: Subject, reported: dict[int, str]) -> CheckResult:
+def _judged(check: Check, subject: Subject, reported: dict[int, str], progress: Progress) -> tuple[CheckResult, ...]:
+    progress(ProgressEvent("checks", check.title or check.id, detail=True))
+    began = time.monotonic()
+    found = _run_check(check, subject, reported)
+    took = round(time.monotonic() - began, 4)
+    return tuple(replace(result, duration=result.duration or took) for result in found)
+
+
+def _run_check(check: Check, subject: Subject, reported: dict[int, str]) -> tuple[CheckResult, ...]:
     try:
         with engine_faults():
-            outcome = check.run(subject)
+            outcome = _outcome(check, subject)
     except SubmissionError as error:
         first = reported.setdefault(id(error), check.id)
-        return _skipped(check, first) if first != check.id else _failed_by(check, error)
+        return (_skipped(check, first) if first != check.id else _failed_by(check, error),)
     except GraderError as error:
-        return _error(check, error)
+        return (_error(check, error),)
     except Exception as error:  # noqa: BLE001  # a bug of ours must never cost a learner points
         result = _error(check, bug(error))
-        return replace(result, evidence={**result.evidence, "traceback": traceback.format_exc()})
+        return (replace(result, evidence={**result.evidence, "traceback": traceback.format_exc()}),)
+    if outcome.parts:
+        return tuple(_part_result(check, part) for part in outcome.parts)
+    return (_result(_told(check), outcome, check.expectation()),)
+
+
+def _outcome(check: Check, subject: Subject) -> Outcome:
+    """What a check found; one that goes on for longer than its ``timeout`` is given up.
+
+    What it runs of the learner's it ends itself, in time; if it still works then, we or the engine are at fault.
+    """
+    if check.timeout is None:
+        return check.run(subject)
+    work = Part(lambda: check.run(subject))
+    work.begin(Background())
+    if not work.wait(check.timeout + _GRACE):
+        raise EngineError(
+            f"The check “{check.id}” was not done after {check.timeout:g} s, its timeout",
+            "Grade again; if it stays, the author may give it more time.",
+        )
+    return work.get()
+
+
+def _result(told: dict[str, Any], outcome: Outcome, expectation: str) -> CheckResult:
     failed = outcome.status is Status.FAILED
+    points: float = told["max_score"]
+    # Rounded down to what a person would write: nearly there is not there.
+    earned = math.floor(points * outcome.credit * 100 + _TINY) / 100 if failed else points
     return CheckResult(
-        **_told(check),
+        **told,
         status=outcome.status,
         fault=Fault.LEARNER if failed else None,
-        score=0.0 if failed else check.points,
-        expected=outcome.expected or check.expectation(),
+        score=earned,
+        expected=outcome.expected or expectation,
         got=outcome.got,
         line=outcome.line,
         evidence=outcome.evidence,
     )
+
+
+def _part_result(check: Check, part: OutcomePart) -> CheckResult:
+    told = _told(check) | {"id": f"{check.id}/{part.id}", "title": part.title, "max_score": part.points}
+    told |= {"why": part.why or told["why"], "hints": part.hints or told["hints"]}
+    return _result(told, part.outcome, check.expectation())
+
+
+def _shown(check: Check, result: CheckResult) -> CheckResult:
+    """What the rubric keeps for itself is in no result: whoever holds one may be the learner."""
+    if check.show == "full":
+        return result
+    kept = replace(result, expected=_KEPT, evidence={})
+    if check.show == "got-only" or result.status in (Status.SKIPPED, Status.ERROR):
+        return kept
+    return replace(kept, got=_KEPT, line=None)
 
 
 def _told(check: Check) -> dict[str, Any]:
@@ -73,6 +129,7 @@ def _told(check: Check) -> dict[str, Any]:
         "title": check.title or check.id,
         "max_score": check.points,
         "required": check.required,
+        "bonus": check.bonus,
         "why": check.why or check.reason,
         "hints": check.hints or ((check.advice,) if check.advice else ()),
     }
@@ -85,7 +142,7 @@ def _skipped(check: Check, blocker: str) -> CheckResult:
         fault=None,
         score=0.0,
         expected=check.expectation(),
-        got=f"not judged, because “{blocker}” failed",
+        got=f"not judged, because “{blocker}” did not pass",
         evidence={"blocked_by": blocker},
     )
 

@@ -53,7 +53,11 @@ def silent(_event: ProgressEvent) -> None:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The verdict on one check. ``score`` is None when it could not be judged through a fault of ours."""
+    """The verdict on one check. ``score`` is None when it could not be judged through a fault of ours.
+
+    The points of a ``bonus`` come on top of the full score. ``status`` is ``failed`` with a score of more than nothing
+    where a rubric gives points for half the way.
+    """
 
     id: str
     check: str
@@ -63,6 +67,7 @@ class CheckResult:
     score: float | None
     max_score: float
     required: bool = False
+    bonus: bool = False
     expected: str = ""
     got: str = ""
     why: str = ""
@@ -125,7 +130,10 @@ class SubmissionResult:
 
 @dataclass(frozen=True)
 class GradeResult:
-    """The verdict on one submission. ``score`` is None exactly when ``status`` is ``error``."""
+    """The verdict on one submission. ``score`` is None exactly when ``status`` is ``error``.
+
+    ``max_score`` is without the bonus points, which a score may go beyond it with.
+    """
 
     exercise: str
     title: str

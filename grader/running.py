@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from grader.errors import CleanUpInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class Background:
@@ -86,3 +90,51 @@ class Interruption:
         self._ignored += 1
         if self._ignored >= self._INSISTS:
             raise CleanUpInterrupted
+
+
+class Part(Generic[T]):
+    """Something that is made once, on first use or beforehand in the background.
+
+    Whatever went wrong is raised each time it is asked for, the same exception.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        """``make`` is called once at most."""
+        self._make = make
+        self._made: Future[T] = Future()
+        self._begun = threading.Lock()
+
+    def begin(self, background: Background) -> None:
+        """Makes it beside the caller."""
+        background.start(self._work)
+
+    def get(self) -> T:
+        """Makes it, or waits for whoever makes it already."""
+        self._work()
+        self.wait()
+        return self._made.result()
+
+    def wait(self, seconds: float = math.inf) -> bool:
+        """Until it is made, or known that it cannot be; False when the time is up. Somebody has begun it."""
+        deadline = time.monotonic() + seconds
+        # In slices: on Windows a bare wait cannot be interrupted.
+        while not self._made.done() and (left := deadline - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                self._made.exception(timeout=min(left, 0.2))
+        return self._made.done()
+
+    @property
+    def made(self) -> T | None:
+        """What was made so far; None when it was not, or could not be."""
+        done = self._made.done() and self._made.exception() is None
+        return self._made.result() if done else None
+
+    def _work(self) -> None:
+        if not self._begun.acquire(blocking=False):
+            return
+        try:
+            made = self._make()
+        except BaseException as error:  # noqa: BLE001  # whoever asks for it gets it
+            self._made.set_exception(error)
+        else:
+            self._made.set_result(made)

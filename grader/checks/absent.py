@@ -41,7 +41,7 @@ class Absent(Check):
     (`x86_64-linux-gnu-gcc-12` is a `gcc`), and symlinks to one. Nothing in the image is asked: its files are read.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"image"})
+    uses: ClassVar[frozenset[str]] = frozenset({"image"})
     example: ClassVar[str] = """\
 - id: no-compiler
   check: absent

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from grader.course.units import Duration
 from grader.result import Status
 
 if TYPE_CHECKING:
@@ -17,13 +18,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found. ``line`` is the Dockerfile line concerned, 1-based."""
+    """What a check found. ``line`` is the Dockerfile line concerned, 1-based.
+
+    ``credit`` is the share of the points that a failed check earns all the same, from 0 to 1. ``parts`` are verdicts of
+    their own, for a check that is many (`pytest`); each is told as a check, and they share the check's points.
+    """
 
     status: Status
     expected: str
     got: str
     line: int | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    credit: float = 0.0
+    parts: tuple[OutcomePart, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutcomePart:
+    """One of the verdicts that a check consists of. ``id`` is unique in its check; ``points`` count to the check's."""
+
+    id: str
+    title: str
+    points: float
+    outcome: Outcome
+    why: str = ""
+    hints: tuple[str, ...] = ()
 
 
 def passed(*, expected: str, got: str, line: int | None = None, **evidence: Any) -> Outcome:
@@ -31,9 +50,9 @@ def passed(*, expected: str, got: str, line: int | None = None, **evidence: Any)
     return Outcome(Status.PASSED, expected, got, line, evidence)
 
 
-def failed(*, expected: str, got: str, line: int | None = None, **evidence: Any) -> Outcome:
-    """The image is not as the rubric asks, through what the learner's files did."""
-    return Outcome(Status.FAILED, expected, got, line, evidence)
+def failed(*, expected: str, got: str, line: int | None = None, credit: float = 0.0, **evidence: Any) -> Outcome:
+    """The image is not, or with ``credit`` not quite, as the rubric asks, through what the learner's files did."""
+    return Outcome(Status.FAILED, expected, got, line, evidence, credit)
 
 
 class Check(BaseModel):
@@ -42,7 +61,8 @@ class Check(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: What the check looks at (`image`, `app`): the grader makes these ready side by side, before the first check asks.
-    needs: ClassVar[frozenset[str]] = frozenset()
+    #: What is not named here is made when it is first asked for.
+    uses: ClassVar[frozenset[str]] = frozenset()
     #: Why it matters and what to try, for a rubric that does not say so itself.
     reason: ClassVar[str] = ""
     advice: ClassVar[str] = ""
@@ -53,9 +73,17 @@ class Check(BaseModel):
     check: str = Field(description="The check type.")
     title: str = Field(default="", description="One line for the learner: what should be true.")
     points: float = Field(ge=0, description="What it is worth.")
+    bonus: bool = Field(default=False, description="Its points come on top of the full score.")
     required: bool = Field(default=False, description="When it fails, the checks after it are skipped.")
+    needs: tuple[str, ...] = Field(default=(), description="Ids of checks that have to pass, or this one is skipped.")
     why: str = Field(default="", description="Why it matters, for the learner.")
     hints: tuple[str, ...] = Field(default=(), description="What to try, from a nudge to the way itself.")
+    show: Literal["full", "got-only", "nothing"] = Field(
+        default="full", description="How much a learner is told: all, not what was expected, or the verdict alone."
+    )
+    timeout: Duration | None = Field(
+        default=None, description="The longest that the check may take; what it runs of the learner's fails after it."
+    )
 
     def run(self, subject: Subject) -> Outcome:
         """Judges ``subject``.

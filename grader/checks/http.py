@@ -45,7 +45,7 @@ class Http(Check):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
-    needs: ClassVar[frozenset[str]] = frozenset({"app"})
+    uses: ClassVar[frozenset[str]] = frozenset({"app"})
     example: ClassVar[str] = """\
 - id: answers
   check: http

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Size(Check):
     """The image's uncompressed content stays within a limit, and so does what it adds to its base image."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"image"})
+    uses: ClassVar[frozenset[str]] = frozenset({"image"})
     example: ClassVar[str] = """\
 - id: small
   check: size
@@ -32,28 +32,54 @@ class Size(Check):
     check: Literal["size"]
     max: ByteSize | None = Field(default=None, description="What the whole image may weigh.")
     over_base: ByteSize | None = Field(default=None, description="What the Dockerfile may add to its base image.")
+    full: ByteSize | None = Field(default=None, description="Up to here an image earns all points; goes with `zero`.")
+    zero: ByteSize | None = Field(default=None, description="From here on it earns none; in between, its share.")
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
-        if self.max is None and self.over_base is None:
-            raise ValueError("size has no limit; give it max, over_base or both")
-        if self.max is not None and self.over_base is not None and self.over_base > self.max:
-            raise ValueError("over_base is more than max; make it less")
+        if (self.full is None) != (self.zero is None):
+            raise ValueError("full and zero go together; give both, or max")
+        if self.full is not None and self.max is not None:
+            raise ValueError("max is a limit and full to zero a slope; give one of them")
+        if self.full is not None and self.zero is not None and self.full >= self.zero:
+            raise ValueError("zero is not more than full; make it more")
+        if self.limit is None and self.over_base is None:
+            raise ValueError("size has no limit; give it max, over_base or both, or full and zero")
+        if self.limit is not None and self.over_base is not None and self.over_base > self.limit:
+            raise ValueError(f"over_base is more than {'max' if self.full is None else 'full'}; make it less")
         return self
+
+    @property
+    def limit(self) -> int | None:
+        """Bytes that the whole image may have to pass."""
+        return self.max if self.full is None else self.full
 
     def run(self, subject: Subject) -> Outcome:
         """Limits are inclusive."""
         image = subject.image
         added = image.size - image.base_size
-        fits = (self.max is None or image.size <= self.max) and (self.over_base is None or added <= self.over_base)
-        evidence = {"size": image.size, "base_size": image.base_size, "added": added, "max": self.max}
+        fits = self.limit is None or image.size <= self.limit
+        fits_over = self.over_base is None or added <= self.over_base
+        evidence: dict[str, Any] = {
+            "size": image.size,
+            "base_size": image.base_size,
+            "added": added,
+            "max": self.limit,
+        }
         got = (
-            f"{human_size(image.size, unlike=self.max)}, {human_size(added, unlike=self.over_base)} of it over the base"
+            f"{human_size(image.size, unlike=self.limit)}, "
+            f"{human_size(added, unlike=self.over_base)} of it over the base"
         )
-        if fits:
+        if fits and fits_over:
             return passed(expected=self.expectation(), got=got, **evidence)
         what, line = self._heaviest(image)
-        return failed(expected=self.expectation(), got=f"{got}; {what}", line=line, **evidence)
+        credit = self._credit(image.size) if fits_over else 0.0
+        return failed(expected=self.expectation(), got=f"{got}; {what}", line=line, credit=credit, **evidence)
+
+    def _credit(self, size: int) -> float:
+        if self.full is None or self.zero is None:
+            return 0.0
+        return max(0.0, min(1.0, (self.zero - size) / (self.zero - self.full)))
 
     def _heaviest(self, image: Image) -> tuple[str, int | None]:
         """The line to look at first: the heaviest of the Dockerfile's own, or the FROM when its image is heavier."""
@@ -68,7 +94,9 @@ class Size(Check):
 
     def expectation(self) -> str:
         """What is expected, in words."""
-        parts = [f"at most {human_size(self.max)}"] if self.max is not None else []
+        parts = [f"at most {human_size(self.limit)}"] if self.limit is not None else []
+        if self.zero is not None:
+            parts.append(f"fewer points with every byte more, none from {human_size(self.zero)}")
         if self.over_base is not None:
             parts.append(f"at most {human_size(self.over_base)} over the base image")
         return ", ".join(parts)

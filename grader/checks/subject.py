@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from grader.engine.app import App
     from grader.engine.build import Build
     from grader.engine.image import Image
+    from grader.running import Part
+    from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
-T = TypeVar("T")
+
+@dataclass(frozen=True)
+class Parts:
+    """What every check shares."""
+
+    dockerfile: Part[Dockerfile]
+    context: Part[Context]
+    build: Part[Build]
+    image: Part[Image]
+    app: Part[App]
+
+
+class Workshop(Protocol):
+    """Makes what one check alone wants to see; `grader.making` has the real one."""
+
+    def start_app(self, image: Image, **changes: Any) -> App:
+        """Another app of ``image``; ``changes`` are to the options of the rubric's own (`engine.app.Options`)."""
+
+    def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
+        """Builds again, with other contents of some files; ``options`` are those of `engine.build.Options`."""
+
+    def stage(self, name: str) -> Subject:
+        """What `--target` makes."""
 
 
 @dataclass(frozen=True)
@@ -22,45 +48,55 @@ class Subject:
     Whatever could not be made raises the same exception each time it is asked for: a ``SubmissionError`` when the
     learner's files are why, an ``EngineError`` when the engine is.
 
-    ``fresh`` is a random value of this run, which no image can have been built to know.
+    ``fresh`` is a random value of this run, which no image can have been built to know. ``folder`` is the
+    exercise's own, with what only its author wrote; ``starter`` holds the files that a learner starts from.
     """
 
     fresh: str
-    _dockerfile: Future[Dockerfile] = field(default_factory=Future)
-    _build: Future[Build] = field(default_factory=Future)
-    _image: Future[Image] = field(default_factory=Future)
-    _app: Future[App] = field(default_factory=Future)
+    parts: Parts = field(repr=False)
+    workshop: Workshop = field(repr=False)
+    folder: Path
+    starter: Path
 
     @property
     def dockerfile(self) -> Dockerfile:
         """The parsed Dockerfile."""
-        return _made(self._dockerfile)
+        return self.parts.dockerfile.get()
+
+    @property
+    def context(self) -> Context:
+        """The build context: what is sent to the engine, and what `.dockerignore` leaves out."""
+        return self.parts.context.get()
 
     @property
     def build(self) -> Build:
         """The finished build: its steps and how long it took."""
-        return _made(self._build)
+        return self.parts.build.get()
 
     @property
     def image(self) -> Image:
         """The built image: layers, files, sizes, configuration."""
-        return _made(self._image)
+        return self.parts.image.get()
 
     @property
     def app(self) -> App:
-        """The running app, ready to be asked."""
-        return _made(self._app)
+        """The running app, ready to be asked. Shared: whoever would change it `start`s one of their own."""
+        return self.parts.app.get()
 
+    def start(self, **changes: Any) -> App:
+        """Another app of the same image, started otherwise; ``changes`` are to `engine.app.Options`."""
+        return self.workshop.start_app(self.image, **changes)
 
-def wait(part: Future[Any]) -> None:
-    """Until it is there, in slices: on Windows a bare wait cannot be interrupted."""
-    while not part.done():
-        try:
-            part.exception(timeout=0.2)
-        except TimeoutError:
-            continue
+    def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
+        """Builds again with ``changes``, whole contents by path; ``options`` are those of `engine.build.Options`.
 
+        Raises ``SubmissionError`` when that does not build.
+        """
+        return self.workshop.rebuild(changes, **options)
 
-def _made(part: Future[T]) -> T:
-    wait(part)
-    return part.result()
+    def stage(self, name: str) -> Subject:
+        """The image of one stage (`--target`), to be judged like the whole.
+
+        Raises ``SubmissionError`` when the Dockerfile has no such stage.
+        """
+        return self.workshop.stage(name)

@@ -109,8 +109,8 @@ class Rubric:
 
     @property
     def max_score(self) -> float:
-        """The sum of all points."""
-        return math.fsum(check.points for check in self.checks)
+        """The sum of all points, without the bonus."""
+        return math.fsum(check.points for check in self.checks if not check.bonus)
 
 
 def load(path: Path, check_types: Mapping[str, type[Check]]) -> Rubric:
@@ -123,6 +123,7 @@ def load(path: Path, check_types: Mapping[str, type[Check]]) -> Rubric:
     file = validated(_File, document)
     checks = _checks(document, check_types)
     _refuse_same_ids(document)
+    _refuse_unmet_needs(document)
     _refuse_missing_app(document, check_types)
     if file is not None and not any(fnmatchcase("Dockerfile", entry) for entry in file.submit):
         what = "`submit` does not name the Dockerfile: every learner would be graded by the starter's"
@@ -195,13 +196,29 @@ def _refuse_same_ids(document: Document) -> None:
         first.setdefault(given, place.line)
 
 
+def _refuse_unmet_needs(document: Document) -> None:
+    """`needs` names checks that are judged before, so that it is known whether they passed."""
+    before: list[str] = []
+    items = document.data.get("checks")
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        needs = item.get("needs") if isinstance(item, dict) else None
+        for number, needed in enumerate(needs if isinstance(needs, list) else []):
+            if isinstance(needed, str) and needed not in before:
+                near = closest(needed, before)
+                what = f"`needs` names `{needed}`, and no check of that id comes before"
+                fix = "Name checks that come before this one." + (f" Did you mean `{near}`?" if near else "")
+                document.add(document.values["checks", index, "needs", number], what, fix)
+        if isinstance(item, dict) and isinstance(item.get("id"), str):
+            before.append(item["id"])
+
+
 def _refuse_missing_app(document: Document, check_types: Mapping[str, type[Check]]) -> None:
     items = document.data.get("checks")
     if document.data.get("app") is not None or not isinstance(items, list):
         return
     for index, item in enumerate(items):
         kind = item.get("check") if isinstance(item, dict) else None
-        if isinstance(kind, str) and kind in check_types and "app" in check_types[kind].needs:
+        if isinstance(kind, str) and kind in check_types and "app" in check_types[kind].uses:
             what = f"Check {_called(item, index)} asks the running app, but the rubric has no `app:`"
             fix = "Add `app: {port: 5000}` with the port that the app listens on."
             document.add(document.values["checks", index], what, fix)
@@ -210,7 +227,7 @@ def _refuse_missing_app(document: Document, check_types: Mapping[str, type[Check
 def _weigh(document: Document, file: _File, checks: Sequence[Check]) -> None:
     """Whether the points add up to something that can be passed."""
     # Rounded, because 0.7 and 0.1 would come to a little less than 0.8.
-    total = round(math.fsum(check.points for check in checks), 6)
+    total = round(math.fsum(check.points for check in checks if not check.bonus), 6)
     if not 0 < total < math.inf:
         place = document.values["checks", 0, "points"]
         document.add(place, f"The points of all checks add up to {total:g}", "Give at least one check some points.")

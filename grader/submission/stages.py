@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,11 @@ class Dockerfile:
     def final(self) -> Stage:
         """The stage that becomes the image."""
         return self.stages[-1]
+
+    def up_to(self, target: str) -> Dockerfile | None:
+        """What ``--target`` builds: this Dockerfile, ended after the stage of that name or number; None without one."""
+        found = self._stage_of(target)
+        return None if found is None else replace(self, stages=self.stages[: found + 1])
 
     def chain(self, stage: Stage) -> tuple[Stage, ...]:
         """The stages that this one is built upon, from the one on an external base up to itself."""

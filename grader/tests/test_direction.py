@@ -24,6 +24,7 @@ ORDER: list[set[str]] = [
     {"engine"},
     {"checks"},
     {"judging"},
+    {"making"},
     {"grading"},
     {"reports"},
     {"bulk", "learn", "authoring"},

@@ -155,19 +155,20 @@ def test_an_exception_anywhere_is_a_verdict(where: str, grade: Grade, monkeypatc
     def explode(*_args: object, **_options: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(f"grader.grading.{where}", explode)
+    monkeypatch.setattr(f"grader.making.{where}", explode)
     result = grade("FROM debian:bookworm-slim\n", [{"check": "build"}])
     assert (result.status, result.score) == (Status.ERROR, None)
     assert result.problem is not None
     assert "a bug in the grader" in result.problem.what
 
 
-def test_a_check_that_does_not_say_that_it_needs_the_app_is_told_so(
-    grade: Grade, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Http, "needs", frozenset())
-    result = grade("FROM debian:bookworm-slim\n", [ANSWERS], app=APP)
-    assert (result.status, result.fault) == (Status.ERROR, Fault.AUTHOR)
+def test_an_app_that_is_asked_for_unannounced_is_started_then(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Http, "uses", frozenset())
+    dockerfile = 'FROM python:3.11-slim\nCMD ["python", "-m", "http.server", "5000"]\n'
+    answers = [{"check": "http", "get": "/"}]
+    assert grade(dockerfile, answers, app=APP).status is Status.PASSED
+    without = grade(dockerfile, answers)
+    assert (without.status, without.fault) == (Status.ERROR, Fault.AUTHOR)
 
 
 # --- what a learner does wrong ----------------------------------------------------------------------------------------

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
 from grader.checks import types
-from grader.checks.subject import Subject
+from grader.checks.subject import Parts, Subject, Workshop
 from grader.engine.build import Build
 from grader.engine.image import Image, Origin
 from grader.engine.layers import Entry, Layer
 from grader.engine.namespace import Answer
+from grader.running import Part
 from grader.submission import dockerfile as dockerfiles
+from grader.submission.context import pack
+from grader.submission.files import File
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,13 +105,33 @@ def subject(
     duration: float = 1.0,
     image: Image | None = None,
     app: FakeApp | None = None,
+    files: Mapping[str, File] | None = None,
+    workshop: object = None,
+    folder: Path = Path(),
 ) -> Subject:
-    made = Subject(FRESH)
-    made._dockerfile.set_result(dockerfiles.parse(dockerfile.encode()))
-    made._build.set_result(Build("sha256:fake", tuple(steps), duration))
-    made._image.set_result(image or FakeImage([{}]))
-    made._app.set_result(cast("App", app or FakeApp(answer())))
-    return made
+    return Subject(
+        FRESH,
+        Parts(
+            dockerfile=Part(lambda: dockerfiles.parse(dockerfile.encode())),
+            context=Part(lambda: pack({"Dockerfile": File(dockerfile.encode())} | dict(files or {}))),
+            build=Part(lambda: Build("sha256:fake", tuple(steps), duration)),
+            image=Part(lambda: image or FakeImage([{}])),
+            app=Part(lambda: cast("App", app or FakeApp(answer()))),
+        ),
+        workshop=cast("Workshop", workshop),
+        folder=folder,
+        starter=folder / "starter",
+    )
+
+
+def broken(error: Exception) -> Subject:
+    """Of which no part can be made."""
+
+    def fail() -> Any:
+        raise error
+
+    parts = Parts(Part(fail), Part(fail), Part(fail), Part(fail), Part(fail))
+    return Subject(FRESH, parts, workshop=cast("Workshop", None), folder=Path(), starter=Path("starter"))
 
 
 def on_image(

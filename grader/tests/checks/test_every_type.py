@@ -11,16 +11,17 @@ import yaml
 
 from grader import judging
 from grader.checks import types
-from grader.checks.subject import Subject
 from grader.course import rubric
 from grader.course.rubric import json_schema
 from grader.engine.trace import Step
 from grader.errors import EngineError, RubricError, SubmissionError
 from grader.result import CheckResult, Fault, Status, silent
-from grader.tests.checks.fakes import FakeApp, FakeImage, answer, check, file, program, subject
+from grader.tests.checks.fakes import FakeApp, FakeImage, answer, broken, check, file, program, subject
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from grader.checks.subject import Subject
 
 #: A check of each type, a subject that fails it, and whether the Dockerfile has a line to blame.
 FAILING: dict[str, tuple[str, Subject, bool]] = {
@@ -82,13 +83,6 @@ def test_a_fault_of_the_subject_is_whose_it_is(name: str) -> None:
         assert result.got
     failed = judged(text, broken(learners))
     assert (failed.line, failed.evidence["log"], failed.evidence["fix"]) == (3, ["so"], "Mend line 3")
-
-
-def broken(error: Exception) -> Subject:
-    made = Subject("fresh")
-    for part in (made._dockerfile, made._build, made._image, made._app):
-        part.set_exception(error)
-    return made
 
 
 @pytest.mark.parametrize("name", sorted(types()))

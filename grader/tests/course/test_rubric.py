@@ -41,7 +41,7 @@ class Dockerfile(Check):
 
 
 class Http(Check):
-    needs: ClassVar[frozenset[str]] = frozenset({"app"})
+    uses: ClassVar[frozenset[str]] = frozenset({"app"})
 
     check: Literal["http"]
     get: str

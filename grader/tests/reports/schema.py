@@ -30,6 +30,7 @@ _CHECK = _exactly(
     score=_or_null(_POINTS),
     max_score=_POINTS,
     required={"type": "boolean"},
+    bonus={"type": "boolean"},
     expected=_TEXT,
     got=_TEXT,
     why=_TEXT,

@@ -1,0 +1,241 @@
+"""A submission -> its Dockerfile, build context, image and running app, each made once and when it is first needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from grader import judging
+from grader.checks.subject import Parts, Subject
+from grader.engine import bases as base_images
+from grader.engine import build as building
+from grader.engine import frontend, leftovers
+from grader.engine.app import Options as AppOptions
+from grader.engine.image import Image
+from grader.engine.sandbox import Sandbox
+from grader.errors import RubricError, SubmissionError
+from grader.result import Progress, ProgressEvent, silent
+from grader.running import Background, Part
+from grader.submission import context as build_context
+from grader.submission import dockerfile as dockerfiles
+from grader.submission import policy
+from grader.submission.files import DOCKERFILE, File, Limits, Submission, collect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from grader.checks.base import Check
+    from grader.course.exercise import Exercise
+    from grader.course.rubric import Rubric
+    from grader.engine.app import App
+    from grader.engine.build import Build
+    from grader.engine.connect import Engine
+    from grader.submission.context import Context
+    from grader.submission.dockerfile import Dockerfile
+
+#: Seconds that a thread has to notice that what it waited for is gone.
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be graded.
+
+    ``engine`` is called when an engine is first needed, so that a Dockerfile that cannot be read costs no engine.
+    ``only`` names the checks to run, all when empty; ``stand_ins`` says that the user agreed to base images built from
+    Debian packages where no registry is reached.
+    """
+
+    exercise: Exercise
+    rubric: Rubric
+    folder: Path
+    engine: Callable[[], Engine]
+    name: str | None = None
+    only: Sequence[str] = ()
+    stand_ins: bool = False
+    progress: Progress = field(default=silent, repr=False)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks that are asked for."""
+        return tuple(check for check in self.rubric.checks if not self.only or check.id in self.only)
+
+
+class Maker:
+    """Makes the parts of one submission, each when it is first asked for, and removes them again.
+
+    It is the `Workshop` of its subjects. Everything that it makes in the engine carries the labels of one run.
+    """
+
+    def __init__(self, request: Request, fresh: str) -> None:
+        """Makes nothing yet. ``fresh`` is the random value of this run."""
+        self._request = request
+        self._rubric = request.rubric
+        self._fresh = fresh
+        self._run = leftovers.Run.new()
+        self._background = Background()
+        self._stages: dict[str, Subject] = {}
+        self.submission: Part[Submission] = Part(self._collect)
+        self.engine: Engine | None = None
+        self.bases: tuple[base_images.Base, ...] = ()
+        self._ready: Part[Engine] = Part(partial(_faulted, self._connect))
+        self._sandbox: Part[Sandbox] = Part(partial(_faulted, self._prepare_sandbox))
+        self._context: Part[Context] = Part(self._pack)
+        self.subject = self._subject(Part(self._parse), "")
+
+    # --- phases -----------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Reads what was handed in; what is not allowed is refused here, before anything is built."""
+        self._allowed()
+
+    def connect(self) -> None:
+        """Finds the engine and makes the base images present that the Dockerfile asks for."""
+        self._ready.get()
+
+    def build(self) -> None:
+        """Builds the image; what the app will need is prepared meanwhile."""
+        if self._wants_app():
+            self._sandbox.begin(self._background)
+        _ = self.subject.build
+
+    def start(self) -> None:
+        """Reads the image and starts the app, if a check asks for it, side by side; checks tell what went wrong."""
+        parts = self.subject.parts
+        parts.image.begin(self._background)
+        if self._wants_app():
+            parts.app.begin(self._background)
+            parts.app.wait()
+
+    def clean_up(self) -> tuple[str, ...]:
+        """Removes containers and images. What has to be told of how the app was run comes back.
+
+        Twice, because a thread that still works may make one more before it ends.
+        """
+        if self.engine is None:
+            return ()
+        self._request.progress(ProgressEvent("cleanup", "removing containers and image", detail=True))
+        sandbox = self._sandbox.made
+        if sandbox:
+            sandbox.close()
+        if self._background.busy():
+            leftovers.remove(self.engine, self._run)
+            self._background.join(_PATIENCE)
+        if sandbox:
+            sandbox.close()
+        leftovers.remove(self.engine, self._run)
+        return tuple(sandbox.notes) if sandbox else ()
+
+    def _wants_app(self) -> bool:
+        return any("app" in check.uses for check in self._request.checks)
+
+    # --- what a single check asks for (`Workshop`) --------------------------------------------------------------------
+
+    def start_app(self, image: Image, **changes: Any) -> App:
+        """An app of ``image``; ``changes`` are to the options that the rubric gives (`engine.app.Options`)."""
+        options = replace(self._app_options(), **changes)
+        if image.config.get("User"):
+            image.check_accounts()
+        return self._sandbox.get().start(image.id, options, progress=self._request.progress)
+
+    def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
+        """Builds again with whole new contents of some files; ``options`` are those of `engine.build.Options`."""
+        files = dict(self.submission.get().files)
+        for path, data in changes.items():
+            files[path] = File(data, executable=path in files and files[path].executable)
+        return self._built(files, **options)
+
+    def stage(self, name: str) -> Subject:
+        """The image of one stage, as ``--target`` makes it."""
+        if name not in self._stages:
+            dockerfile = self.subject.dockerfile.up_to(name)
+            if dockerfile is None:
+                raise SubmissionError(f"The Dockerfile has no stage `{name}`", f"Name one with `FROM ... AS {name}`.")
+            self._stages[name] = self._subject(Part(lambda: dockerfile), name)
+        return self._stages[name]
+
+    # --- making -----------------------------------------------------------------------------------------------------
+
+    def _subject(self, dockerfile: Part[Dockerfile], target: str) -> Subject:
+        """What checks may look at: the whole, or one stage of it."""
+        build = Part(partial(_faulted, lambda: self._built(self.submission.get().files, target=target)))
+        image = Part(partial(_faulted, lambda: self._read(build.get(), dockerfile.get())))
+        app = Part(partial(_faulted, lambda: self.start_app(image.get())))
+        exercise = self._request.exercise
+        parts = Parts(dockerfile, self._context, build, image, app)
+        return Subject(self._fresh, parts, self, exercise.path, exercise.starter)
+
+    def _collect(self) -> Submission:
+        rubric = self._rubric
+        limits = Limits(dockerfile=rubric.limits.dockerfile, context=rubric.limits.context)
+        starter = self._request.exercise.starter
+        return collect(starter, self._request.folder, rubric.submit, limits=limits, name=self._request.name)
+
+    def _parse(self) -> Dockerfile:
+        return dockerfiles.parse(self.submission.get().files[DOCKERFILE].data)
+
+    def _allowed(self) -> Dockerfile:
+        """What can be judged without building is judged even if the policy forbids the build."""
+        dockerfile = self.subject.dockerfile
+        policy.check(dockerfile, self._rubric.bases)
+        return dockerfile
+
+    def _connect(self) -> Engine:
+        dockerfile = self._allowed()
+        self.engine = engine = self._request.engine()
+        wanted = dict.fromkeys(policy.normalise(reference) for reference, _ in dockerfile.external_images())
+        self.bases = base_images.ensure(
+            engine, list(wanted), stand_ins=self._request.stand_ins, progress=self._request.progress
+        )
+        return engine
+
+    def _pack(self) -> Context:
+        return build_context.pack(self.submission.get().files, limit=self._rubric.limits.context)
+
+    def _built(self, files: Mapping[str, File], **options: Any) -> Build:
+        engine, dockerfile = self._ready.get(), self.subject.dockerfile
+        progress = self._request.progress
+        written = files[DOCKERFILE]
+        sent = replace(written, data=frontend.prepare(engine, dockerfile, written.data, progress=progress))
+        context = build_context.pack({**files, DOCKERFILE: sent}, limit=self._rubric.limits.context)
+        wanted = building.Options(timeout=self._rubric.build.timeout, labels=self._run.labels, **options)
+        build = building.build(engine, context, dockerfile, wanted, progress=progress)
+        if build.failure is not None:
+            raise build.failure
+        return build
+
+    def _read(self, build: Build, dockerfile: Dockerfile) -> Image:
+        assert build.image_id is not None  # noqa: S101  # a build without an image has raised its failure
+        image = Image(self._ready.get(), build.image_id, dockerfile, self._run.labels)
+        _ = image.files
+        return image
+
+    def _prepare_sandbox(self) -> Sandbox:
+        sandbox = Sandbox(self._ready.get(), self._run.labels, probes=[base.reference for base in self.bases])
+        sandbox.prepare()
+        return sandbox
+
+    def _app_options(self) -> AppOptions:
+        app = self._rubric.app
+        if app is None:
+            raise RubricError(
+                "A check asks the running app, but the rubric has no `app:`",
+                "Add `app: {port: 5000}` with the port that the app listens on.",
+                where=str(self._rubric.path),
+            )
+        return AppOptions(
+            port=app.port,
+            path=app.ready.path,
+            within=app.ready.within,
+            status=app.ready.status,
+            env=app.env,
+            memory=app.memory,
+            internet=app.network == "internet",
+        )
+
+
+def _faulted(make: Callable[[], Any]) -> Any:
+    with judging.engine_faults():
+        return make()
