@@ -31,3 +31,16 @@ grade()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 130
     assert done.stderr == "Interrupted; nothing is left behind.\n"
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["no-such-command"]])
+def test_the_end_looks_for_no_garbage(arguments: list[str]) -> None:
+    code = """
+import atexit, gc, sys
+atexit.register(lambda: sys.stdout.write(f"\\n{gc.get_freeze_count() > 10_000}"))
+from grader.__main__ import main
+main()
+"""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "True", done.stderr
