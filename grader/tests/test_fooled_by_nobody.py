@@ -9,8 +9,8 @@ import pytest
 
 from grader.engine import blame
 from grader.engine.ask import ask
-from grader.engine.image import merge, resolve
 from grader.engine.layers import Entry, Layer
+from grader.engine.merge import merge, resolve
 from grader.engine.trace import Step
 from grader.errors import EngineError, SubmissionError
 from grader.result import Fault, Status

@@ -11,9 +11,10 @@ import yaml
 from grader.checks import types
 from grader.checks.subject import Parts, Subject, Workshop
 from grader.engine.build import Build
-from grader.engine.image import Image, Origin
+from grader.engine.image import Image
 from grader.engine.layers import Entry, Layer
 from grader.engine.namespace import Answer
+from grader.engine.origin import Origin
 from grader.running import Part
 from grader.submission import dockerfile as dockerfiles
 from grader.submission.context import pack

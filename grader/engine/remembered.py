@@ -1,0 +1,52 @@
+"""Layers that were read before: kept between runs by their diff id, so that a base image is streamed but once."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+from grader.engine.layers import Entry, Layer
+
+#: Layers remembered on disk; the oldest are forgotten.
+_MOST = 400
+#: Of the form in which they are written.
+_VERSION = 3
+
+
+def _folder() -> Path:
+    return platformdirs.user_cache_path("image-grader") / f"layers-{_VERSION}"
+
+
+def _file(diff_id: str) -> Path:
+    return _folder() / f"{hashlib.sha256(diff_id.encode()).hexdigest()}.json.gz"
+
+
+def recall(diff_id: str) -> dict[str, Entry] | None:
+    """What was read of this layer before, if it was; a damaged file counts as not read."""
+    try:
+        raw = json.loads(gzip.decompress(_file(diff_id).read_bytes()))
+        return {name: Entry(*fields) for name, fields in raw.items()}
+    except (OSError, ValueError, TypeError, EOFError, AttributeError):
+        return None
+
+
+def remember(layer: Layer) -> None:
+    """Writes a layer's entries for the next run; that this fails is no reason to fail the grading."""
+    file = _file(layer.diff_id)
+    if file.exists():
+        return
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        content = gzip.compress(json.dumps(dict(layer.entries)).encode(), compresslevel=1)
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as new:
+            new.write(content)
+        Path(new.name).replace(file)
+        old = sorted(file.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in old[_MOST:]:
+            path.unlink(missing_ok=True)

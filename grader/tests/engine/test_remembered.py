@@ -1,0 +1,66 @@
+"""A layer that was streamed once is not streamed again."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+import pytest
+
+from grader.engine import export, remembered
+from grader.engine.layers import Entry, Layer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from grader.engine.connect import Engine
+    from grader.tests.engine.building import Workshop
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(remembered, "_folder", lambda: tmp_path / "layers")
+    return tmp_path / "layers"
+
+
+def test_a_layer_is_remembered_and_a_damaged_memory_is_read_again(
+    workshop: Workshop, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = workshop.image_elsewhere(workshop.image("FROM debian:bookworm-slim\nRUN printf '\\377' > /x\n"))
+    first = image.layers
+    files = sorted(cache.iterdir())
+    assert len(files) == 2
+    streams = counted(monkeypatch)
+    assert workshop.image_elsewhere(image).layers == first
+    assert streams == []
+    files[0].write_bytes(b"damaged")
+    assert workshop.image_elsewhere(image).layers == first
+    assert streams == [image.id]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x1f\x8b", gzip.compress(b"{"), gzip.compress(b"[1]"), gzip.compress(b'{"a": 3}')]
+)
+def test_a_damaged_memory_counts_as_none(cache: Path, content: bytes) -> None:
+    cache.mkdir()
+    remembered._file("sha256:1").write_bytes(content)
+    assert remembered.recall("sha256:1") is None
+
+
+def test_only_so_many_layers_are_remembered(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "_MOST", 3)
+    for number in range(6):
+        remembered.remember(Layer(f"sha256:{number}", {"a": Entry("file", number)}))
+    assert len(list(cache.iterdir())) == 3
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    seen: list[str] = []
+    real = export.saved
+
+    def saved(engine: Engine, image_id: str, diff_ids: list[str]) -> tuple[Layer, ...]:
+        seen.append(image_id)
+        return real(engine, image_id, diff_ids)
+
+    monkeypatch.setattr(export, "saved", saved)
+    return seen
