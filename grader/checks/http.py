@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from grader.checks._fresh import refresh, refuse_unknown_forms
+from grader.checks._text import Regex, found, shown
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import ByteSize, Duration, human_size, human_time
-from grader.errors import RubricError
 
 if TYPE_CHECKING:
     from grader.checks.subject import Subject
     from grader.engine.namespace import Answer
 
 _METHODS = ("get", "post", "put", "delete", "head", "patch", "options")
-_FRESH = re.compile(r"\{fresh(?:\.(?P<form>[a-z0-9]+))?\}")
-#: What an app can be asked to do with the fresh value: nothing that was recorded before can know the outcome.
-_FORMS: dict[str | None, Callable[[str], str]] = {
-    None: lambda value: value,
-    "sha256": lambda value: hashlib.sha256(value.encode()).hexdigest(),
-    "reversed": lambda value: value[::-1],
-    "upper": lambda value: value.upper(),
-}
 #: A header's name (RFC 9110, 5.6.2), and what no value may hold.
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NO_VALUE = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
-#: Seconds that a rubric's regular expression may take on an answer.
-_MATCH_WITHIN = 5.0
-_MATCH = "import re,sys;b=sys.stdin.buffer.read().decode();print(bool(re.search(sys.argv[1],b)))"
 
 
 class Http(Check):
@@ -75,19 +62,10 @@ class Http(Check):
     status: int = Field(default=200, ge=100, le=599, description="The status that is expected.")
     response_headers: dict[str, str] = Field(default={}, description="Headers that the answer must carry.")
     text: str | None = Field(default=None, description="A text that the body must contain.")
-    matches: str | None = Field(default=None, description="A regular expression that must be found in the body.")
+    matches: Regex | None = Field(default=None, description="A regular expression that must be found in the body.")
     expected_json: Any = Field(
         default=None, alias="json", description="JSON that the body must contain: every key and item given here."
     )
-
-    @field_validator("matches")
-    @classmethod
-    def _is_regular(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"matches is no regular expression: {error}; mend it") from error
-        return value
 
     @model_validator(mode="after")
     def _has_one_request(self) -> Self:
@@ -96,9 +74,7 @@ class Http(Check):
             raise ValueError(f"http asks for {len(given)} requests; give it exactly one of {', '.join(_METHODS)}")
         if not re.fullmatch(r"/[!-~]*", self.request[1]):
             raise ValueError(f"{given[0]} is no path; begin it with a slash, and write %20 for a space")
-        for form in _forms([*self._strings()]):
-            if form not in _FORMS:
-                raise ValueError(f"{{fresh.{form}}} is not known; use one of {', '.join(filter(None, _FORMS))}")
+        refuse_unknown_forms([*self._strings()])
         return self
 
     @model_validator(mode="after")
@@ -141,7 +117,7 @@ class Http(Check):
         faults = list(self._faults(answer, fresh))
         if not faults:
             body = answer.body.decode(errors="replace")
-            got = f"{answer.status} in {human_time(answer.elapsed)}" + (f": {_shown(body, 80)}" if body.strip() else "")
+            got = f"{answer.status} in {human_time(answer.elapsed)}" + (f": {shown(body, 80)}" if body.strip() else "")
             return passed(expected=self.expectation(fresh), got=got, **evidence)
         evidence["app_log"] = list(subject.app.log())
         return failed(expected=self.expectation(fresh), got="; ".join(faults), **evidence)
@@ -174,9 +150,9 @@ class Http(Check):
             return
         body = answer.body.decode(errors="replace")
         if self.text is not None and refresh(self.text, fresh) not in body:
-            yield f"a body without that text: {_shown(body)}"
+            yield f"a body without that text: {shown(body)}"
         if self.matches is not None and not found(refresh(self.matches, fresh), body):
-            yield f"a body without such a match: {_shown(body)}"
+            yield f"a body without such a match: {shown(body)}"
         if self.expected_json is not None:
             yield from self._json_faults(body, fresh)
 
@@ -187,13 +163,13 @@ class Http(Check):
             if not given:
                 yield f"no header {name}"
             elif not any(_same_header(name, wanted, each) for each in given):
-                yield f"{name}: {_shown(', '.join(given))}"
+                yield f"{name}: {shown(', '.join(given))}"
 
     def _json_faults(self, body: str, fresh: str) -> Iterator[str]:
         try:
             answered = json.loads(body.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
-            yield f"a body that is no JSON: {_shown(body)}"
+            yield f"a body that is no JSON: {shown(body)}"
             return
         difference = missing(refresh(self.expected_json, fresh), answered)
         if difference:
@@ -205,22 +181,6 @@ class Http(Check):
         yield from [*self.headers.values(), *self.response_headers.values()]
 
 
-def _forms(texts: list[str]) -> Iterator[str | None]:
-    for text in texts:
-        yield from (match["form"] for match in _FRESH.finditer(text))
-
-
-def refresh(value: Any, fresh: str) -> Any:
-    """``value`` with the fresh value in its place, inside lists and mappings too."""
-    if isinstance(value, str):
-        return _FRESH.sub(lambda match: _FORMS[match["form"]](fresh), value)
-    if isinstance(value, Mapping):
-        return {refresh(str(key), fresh): refresh(item, fresh) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [refresh(item, fresh) for item in value]
-    return value
-
-
 def missing(wanted: Any, found: Any, path: str = "") -> str:
     """The first place where ``found`` does not contain ``wanted``, in words; empty when it does.
 
@@ -229,11 +189,11 @@ def missing(wanted: Any, found: Any, path: str = "") -> str:
     here = path or "the body"
     if isinstance(wanted, Mapping):
         if not isinstance(found, Mapping):
-            return f"{here} is {_shown(_written(found))}, not an object"
+            return f"{here} is {shown(_written(found))}, not an object"
         for key, item in wanted.items():
             name = f"{path}.{key}" if path else str(key)
             if str(key) not in found:
-                return f"no {name} in the JSON: {_shown(_written(found))}"
+                return f"no {name} in the JSON: {shown(_written(found))}"
             if difference := missing(item, found[str(key)], name):
                 return difference
         return ""
@@ -241,16 +201,16 @@ def missing(wanted: Any, found: Any, path: str = "") -> str:
         return _missing_items(wanted, found, here)
     # True == 1 in Python, not in JSON.
     same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
-    return "" if same else f"{here} is {_shown(_written(found))}"
+    return "" if same else f"{here} is {shown(_written(found))}"
 
 
 def _missing_items(wanted: list[Any], found: Any, here: str) -> str:
     if not isinstance(found, list):
-        return f"{here} is {_shown(_written(found))}, not a list"
+        return f"{here} is {shown(_written(found))}, not a list"
     items = iter(found)
     for item in wanted:
         if not any(not missing(item, candidate) for candidate in items):
-            return f"{here} has no {_shown(_written(item))} (in this order): {_shown(_written(found))}"
+            return f"{here} has no {shown(_written(item))} (in this order): {shown(_written(found))}"
     return ""
 
 
@@ -274,31 +234,9 @@ def _same_header(name: str, wanted: str, given: str) -> bool:
     return given == wanted
 
 
-def found(pattern: str, body: str) -> bool:
-    """Whether ``pattern`` is found in ``body``.
-
-    Another process looks, because a search cannot be broken off and a body can be made so that it takes for ever: then
-    it raises ``RubricError``.
-    """
-    command = [sys.executable, "-I", "-S", "-c", _MATCH, pattern]
-    try:
-        done = subprocess.run(command, input=body.encode(), capture_output=True, timeout=_MATCH_WITHIN, check=True)
-    except subprocess.TimeoutExpired as error:
-        raise RubricError(
-            f"The regular expression {pattern} takes more than {human_time(_MATCH_WITHIN)} on the app's answer",
-            "Write it without a repetition inside a repetition.",
-        ) from error
-    return done.stdout.split() == [b"True"]
-
-
 def _written(value: Any) -> str:
     """As JSON; an app can answer with lists nested deeper than can be written back."""
     try:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:
         return "JSON nested very deep"
-
-
-def _shown(text: str, limit: int = 200) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

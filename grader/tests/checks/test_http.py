@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.checks.http import found, missing, refresh
+from grader.checks._fresh import refresh
+from grader.checks._text import found
+from grader.checks.http import missing
 from grader.engine.namespace import Answer
 from grader.errors import RubricError
 from grader.result import Status

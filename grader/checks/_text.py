@@ -1,0 +1,54 @@
+"""Texts that learners' programs print and rubrics ask about."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from grader.course.units import human_time
+from grader.errors import RubricError
+
+#: Seconds that a rubric's regular expression may take on a text.
+_MATCH_WITHIN = 5.0
+_MATCH = "import re,sys;b=sys.stdin.buffer.read().decode();print(bool(re.search(sys.argv[1],b)))"
+
+
+def _regular(pattern: str) -> str:
+    if not pattern:
+        raise ValueError("an empty regular expression is found in every text; write one, or leave it out")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern} is no regular expression: {error}; mend it") from error
+    return pattern
+
+
+#: A regular expression in a rubric, as Python's `re` has them. (No `format: regex` in the schema: that is ECMA's.)
+Regex = Annotated[str, AfterValidator(_regular), Field(min_length=1)]
+
+
+def found(pattern: str, text: str) -> bool:
+    """Whether ``pattern`` is found in ``text``.
+
+    Another process looks, because a search cannot be broken off and a text can be made so that it takes for ever: then
+    it raises ``RubricError``.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _MATCH, pattern]
+    try:
+        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_MATCH_WITHIN, check=True)
+    except subprocess.TimeoutExpired as error:
+        raise RubricError(
+            f"The regular expression {pattern} takes more than {human_time(_MATCH_WITHIN)} on what it is held against",
+            "Write it without a repetition inside a repetition.",
+        ) from error
+    return done.stdout.split() == [b"True"]
+
+
+def shown(text: str, limit: int = 200) -> str:
+    """``text`` on one line, cut where it is longer than ``limit`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
