@@ -78,8 +78,8 @@ def _outcome(check: Check, subject: Subject) -> Outcome:
     What it runs of the learner's it ends itself, in time; if it still works then, we or the engine are at fault.
     """
     if check.timeout is None:
-        return check.run(subject)
-    work = Part(lambda: check.run(subject))
+        return check.run(_judged_stage(check, subject))
+    work = Part(lambda: check.run(_judged_stage(check, subject)))
     work.begin(Background())
     if not work.wait(check.timeout + _GRACE):
         raise EngineError(
@@ -87,6 +87,10 @@ def _outcome(check: Check, subject: Subject) -> Outcome:
             "Grade again; if it stays, the author may give it more time.",
         )
     return work.get()
+
+
+def _judged_stage(check: Check, subject: Subject) -> Subject:
+    return subject.stage(check.target) if check.target else subject
 
 
 def _result(told: dict[str, Any], outcome: Outcome, expectation: str) -> CheckResult:

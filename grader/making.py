@@ -129,7 +129,7 @@ class Maker:
         return tuple(sandbox.notes) if sandbox else ()
 
     def _wants_app(self) -> bool:
-        return any("app" in check.uses for check in self._request.checks)
+        return any("app" in check.uses and not check.target for check in self._request.checks)
 
     # --- what a single check asks for (`Workshop`) --------------------------------------------------------------------
 
@@ -164,7 +164,8 @@ class Maker:
         image = Part(partial(_faulted, lambda: self._read(build.get(), dockerfile.get())))
         app = Part(partial(_faulted, lambda: self.start_app(image.get())))
         exercise = self._request.exercise
-        parts = Parts(dockerfile, self._context, build, image, app)
+        files = Part(lambda: self.submission.get().files)
+        parts = Parts(files, dockerfile, self._context, build, image, app)
         return Subject(self._fresh, parts, self, exercise.path, exercise.starter)
 
     def _collect(self) -> Submission:

@@ -76,6 +76,7 @@ class Check(BaseModel):
     bonus: bool = Field(default=False, description="Its points come on top of the full score.")
     required: bool = Field(default=False, description="When it fails, the checks after it are skipped.")
     needs: tuple[str, ...] = Field(default=(), description="Ids of checks that have to pass, or this one is skipped.")
+    target: str = Field(default="", description="A stage to judge instead of the final image, as `--target` builds it.")
     why: str = Field(default="", description="Why it matters, for the learner.")
     hints: tuple[str, ...] = Field(default=(), description="What to try, from a nudge to the way itself.")
     show: Literal["full", "got-only", "nothing"] = Field(

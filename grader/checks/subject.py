@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from grader.running import Part
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
+    from grader.submission.files import File
 
 
 @dataclass(frozen=True)
 class Parts:
     """What every check shares."""
 
+    files: Part[Mapping[str, File]]
     dockerfile: Part[Dockerfile]
     context: Part[Context]
     build: Part[Build]
@@ -57,6 +59,11 @@ class Subject:
     workshop: Workshop = field(repr=False)
     folder: Path
     starter: Path
+
+    @property
+    def files(self) -> Mapping[str, File]:
+        """What is built, by path: the learner's files over the exercise's own."""
+        return self.parts.files.get()
 
     @property
     def dockerfile(self) -> Dockerfile:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from grader.checks.base import Check, Outcome
     from grader.engine.app import App
     from grader.engine.trace import Step
+    from grader.errors import SubmissionError
 
 FRESH = "0123456789abcdef"
 
@@ -94,6 +95,28 @@ class FakeApp:
         return ("the app's last words",)
 
 
+class FakeWorkshop:
+    """Builds again, to these steps or this failure; the image of each stage is that of ``stages``."""
+
+    def __init__(
+        self,
+        steps: Sequence[Step] = (),
+        failure: SubmissionError | None = None,
+        stages: Mapping[str, Subject] | None = None,
+    ) -> None:
+        self.built: list[tuple[Mapping[str, bytes], dict[str, Any]]] = []
+        self._steps, self._failure, self._stages = tuple(steps), failure, stages or {}
+
+    def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
+        self.built.append((changes, options))
+        if self._failure:
+            raise self._failure
+        return Build("sha256:again", self._steps, 0.1)
+
+    def stage(self, name: str) -> Subject:
+        return self._stages[name]
+
+
 def answer(body: Any = "", status: int = 200, **more: Any) -> Answer:
     raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
     return Answer(status=status, body=raw, elapsed=0.001, **more)
@@ -110,11 +133,13 @@ def subject(
     workshop: object = None,
     folder: Path = Path(),
 ) -> Subject:
+    made = {"Dockerfile": File(dockerfile.encode())} | dict(files or {})
     return Subject(
         FRESH,
         Parts(
+            files=Part(lambda: made),
             dockerfile=Part(lambda: dockerfiles.parse(dockerfile.encode())),
-            context=Part(lambda: pack({"Dockerfile": File(dockerfile.encode())} | dict(files or {}))),
+            context=Part(lambda: pack(made)),
             build=Part(lambda: Build("sha256:fake", tuple(steps), duration)),
             image=Part(lambda: image or FakeImage([{}])),
             app=Part(lambda: cast("App", app or FakeApp(answer()))),
@@ -131,7 +156,7 @@ def broken(error: Exception) -> Subject:
     def fail() -> Any:
         raise error
 
-    parts = Parts(Part(fail), Part(fail), Part(fail), Part(fail), Part(fail))
+    parts = Parts(Part(fail), Part(fail), Part(fail), Part(fail), Part(fail), Part(fail))
     return Subject(FRESH, parts, workshop=cast("Workshop", None), folder=Path(), starter=Path("starter"))
 
 

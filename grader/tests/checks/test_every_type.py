@@ -16,23 +16,34 @@ from grader.course.rubric import json_schema
 from grader.engine.trace import Step
 from grader.errors import EngineError, RubricError, SubmissionError
 from grader.result import CheckResult, Fault, Status, silent
-from grader.tests.checks.fakes import FakeApp, FakeImage, answer, broken, check, file, program, subject
+from grader.tests.checks.fakes import FakeApp, FakeImage, FakeWorkshop, answer, broken, check, file, program, subject
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from grader.checks.subject import Subject
 
+SLOW = Step("RUN x", 1, "RUN x", "", False, 9.0, "", None, "")
 #: A check of each type, a subject that fails it, and whether the Dockerfile has a line to blame.
 FAILING: dict[str, tuple[str, Subject, bool]] = {
     "build": (
         "check: build, within: 1s",
-        subject(steps=[Step("RUN x", 1, "RUN x", "", False, 9.0, "", None, "")], duration=9.0),
+        subject(steps=[SLOW], duration=9.0),
         True,
     ),
     "size": ("check: size, max: 1MB", subject(image=FakeImage([{"a": file(2_000_000)}])), True),
     "absent": ("check: absent, commands: [gcc]", subject(image=FakeImage([{"gcc": program()}])), True),
     "http": ("check: http, get: /", subject(app=FakeApp(answer(status=500))), False),
+    "cache": (
+        "check: cache, twice: true",
+        subject(steps=[SLOW], workshop=FakeWorkshop([SLOW])),
+        True,
+    ),
+    "target": (
+        "check: target, target: last, fails_when: {Dockerfile: x}",
+        subject(workshop=FakeWorkshop(stages={"last": subject(workshop=FakeWorkshop())})),
+        True,
+    ),
     "dockerfile": ("check: dockerfile, stages: {min: 2}", subject(), True),
 }
 RUBRIC = """\

@@ -61,7 +61,34 @@ def test_a_deleted_file_weighs_where_it_came_in() -> None:
     assert on_image("check: size, max: 1MB", {"a": file(2 * MB)}, {"a": GONE}).status is Status.FAILED
 
 
-@pytest.mark.parametrize("text", ["", "max: 1MB, over_base: 2MB", "max: 0", "max: many"])
+@pytest.mark.parametrize(
+    ("size", "verdict", "credit"),
+    [(160, "passed", 0), (230, "failed", 0.5), (161, "failed", 139 / 140), (300, "failed", 0), (900, "failed", 0)],
+)
+def test_between_full_and_zero_lies_a_slope(size: int, verdict: str, credit: float) -> None:
+    outcome = sized("full: 160MB, zero: 300MB", size * MB)
+    assert (outcome.status, outcome.credit) == (verdict, pytest.approx(credit))
+    assert "300 MB" in outcome.expected
+
+
+def test_what_is_over_the_base_earns_nothing_on_the_slope() -> None:
+    assert sized("full: 160MB, zero: 300MB, over_base: 1MB", 100 * MB, 100 * MB, base=1).credit == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "max: 1MB, over_base: 2MB",
+        "max: 0",
+        "max: many",
+        "full: 1MB",
+        "zero: 1MB",
+        "full: 2MB, zero: 1MB",
+        "full: 1MB, zero: 2MB, max: 1MB",
+        "full: 1MB, zero: 9MB, over_base: 2MB",
+    ],
+)
 def test_impossible_limits_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"limit|less|size"):
+    with pytest.raises(ValueError, match=r"limit|less|size|together|more|slope"):
         sized(text, 1)

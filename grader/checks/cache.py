@@ -1,0 +1,143 @@
+"""What does a change cost: which steps run again, and which come from the cache?"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from grader.checks._change import changed
+from grader.checks.base import Check, Outcome, failed, passed
+from grader.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from grader.checks.subject import Subject
+    from grader.engine.trace import Step
+
+#: What is added to a changed file: a comment in the languages of most exercises, and never the same twice.
+_ADDITION = "# {fresh}"
+
+
+class Cache(Check):
+    """After a change of some files, or of none, a rebuild takes these steps from the cache and runs those again.
+
+    BuildKit itself says which is which; nothing that a step prints is believed. A step is named by how its instruction
+    begins, with `*` for whatever lies between: `RUN pip install`, `COPY *requirements.txt`; its flags may be left out.
+    """
+
+    example: ClassVar[str] = """\
+- id: quick-rebuild
+  check: cache
+  change: [app.py]
+  cached: ["RUN *pip install"]
+  rebuilt: ["COPY *app.py"]
+  points: 25
+- id: fully-cached
+  check: cache
+  twice: true
+  points: 5
+"""
+
+    reason: ClassVar[str] = "You build far more often than you change what you depend on; each build should show it."
+    advice: ClassVar[str] = (
+        "A step runs again when anything before it changed. Copy what changes often as late as you can."
+    )
+
+    check: Literal["cache"]
+    change: tuple[str, ...] | dict[str, str] = Field(
+        default=(), description="Files to change before the rebuild; as a mapping, what is added at the end of each."
+    )
+    cached: tuple[str, ...] = Field(default=(), description="Steps that have to come from the cache.")
+    rebuilt: tuple[str, ...] = Field(default=(), description="Steps that have to run again.")
+    twice: bool = Field(default=False, description="A rebuild without any change comes from the cache as a whole.")
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if self.twice and (self.change or self.cached or self.rebuilt):
+            raise ValueError("twice is about a rebuild without a change; leave change, cached and rebuilt out")
+        if not self.twice and not (self.change and (self.cached or self.rebuilt)):
+            raise ValueError("cache needs change, and cached or rebuilt; or else twice: true")
+        return self
+
+    def run(self, subject: Subject) -> Outcome:
+        """Builds again, and looks which steps ran."""
+        first = [step for step in subject.build.steps if _is_work(step)]
+        steps = {step.line: step for step in subject.rebuild(self._changes(subject), target=self.target).steps}
+        if any(step.cached is None for step in steps.values()):
+            raise EngineError("This engine does not say which steps came from its cache", "Grade with Docker Engine.")
+        ran = [step for step in first if _ran(steps.get(step.line))]
+        evidence: dict[str, Any] = {"ran": [f"line {step.line}: {step.instruction}" for step in ran]}
+        outcome = self._judged(first, steps, ran)
+        if outcome is not None:
+            got, line = outcome
+            return failed(expected=self.expectation(), got=got, line=line, **evidence)
+        return passed(expected=self.expectation(), got=f"{_counted(len(ran))} ran again", **evidence)
+
+    def _judged(
+        self, first: Sequence[Step], steps: Mapping[int | None, Step], ran: Sequence[Step]
+    ) -> tuple[str, int | None] | None:
+        """What is wrong, and in which line."""
+        if self.twice:
+            return (f"{_quoted(ran[0])} ran again, though nothing had changed", ran[0].line) if ran else None
+        for pattern in (*self.cached, *self.rebuilt):
+            if not _named(pattern, first):
+                return f"no step begins with `{pattern}`", None
+        for step in (step for pattern in self.cached for step in _named(pattern, first)):
+            if _ran(steps.get(step.line)):
+                return f"{_quoted(step)} ran again{_because(ran, step)}", step.line
+        for step in (step for pattern in self.rebuilt for step in _named(pattern, first)):
+            if not _ran(steps.get(step.line)):
+                return f"{_quoted(step)} came from the cache: what changed does not reach it", step.line
+        return None
+
+    def _changes(self, subject: Subject) -> dict[str, bytes]:
+        change = self.change
+        return changed(subject, change if isinstance(change, dict) else dict.fromkeys(change, _ADDITION))
+
+    def expectation(self) -> str:
+        """What is expected, in words."""
+        if self.twice:
+            return "a rebuild without a change comes from the cache as a whole"
+        wanted = [f"{', '.join(self.cached)} from the cache"] if self.cached else []
+        wanted += [f"{', '.join(self.rebuilt)} again"] if self.rebuilt else []
+        return f"after a change of {', '.join(self.change)}: {'; '.join(wanted)}"
+
+
+def _is_work(step: Step) -> bool:
+    """A base image is there or not; only what the Dockerfile does to it is cached."""
+    return step.line is not None and not re.match("FROM", step.instruction, re.IGNORECASE)
+
+
+def _ran(step: Step | None) -> bool:
+    """A step that BuildKit did not even look at came with the result of a later one."""
+    return step is not None and step.cached is False
+
+
+def _named(pattern: str, steps: Sequence[Step]) -> list[Step]:
+    pieces = re.split(r"(\*|\s+)", pattern.strip())
+    words = "".join(".*" if piece == "*" else r"\s+" if piece.isspace() else re.escape(piece) for piece in pieces)
+    expression = re.compile(words, re.IGNORECASE | re.DOTALL)
+    return [step for step in steps if any(map(expression.match, _spellings(step)))]
+
+
+def _spellings(step: Step) -> tuple[str, str]:
+    """With its flags, and without."""
+    return step.instruction, re.sub(r"^(\w+)(?:\s+--\S+)+", r"\1", step.instruction)
+
+
+def _quoted(step: Step) -> str:
+    text = " ".join(step.instruction.split())
+    return f"line {step.line}, `{text[:60]}{'…' if len(text) > 60 else ''}`,"
+
+
+def _because(ran: Sequence[Step], step: Step) -> str:
+    """The first step of the same stage that ran again took the change in."""
+    cause = next((each for each in ran if each.stage == step.stage), step)
+    return f", because line {cause.line} before it takes the change in" if cause is not step else ""
+
+
+def _counted(steps: int) -> str:
+    return "no step" if not steps else "1 step" if steps == 1 else f"{steps} steps"

@@ -1,0 +1,67 @@
+"""Does one stage build, and does it do its job?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from grader.checks._change import changed
+from grader.checks.base import Check, Outcome, failed, passed
+from grader.errors import SubmissionError
+
+if TYPE_CHECKING:
+    from grader.checks.subject import Subject
+
+
+class Target(Check):
+    """The stage builds on its own, and where `fails_when` is given, it fails to build with those changes.
+
+    That is how a stage shows that it runs the tests: one that only holds them builds with a broken app as well. Any
+    other check is asserted on a stage's image by its `target`.
+    """
+
+    example: ClassVar[str] = """\
+- id: tests-run
+  check: target
+  target: test
+  fails_when:
+    app.py: "raise SystemExit('broken on purpose')"
+  points: 20
+- id: compiles
+  check: present
+  target: builder
+  path: /usr/bin/gcc
+  points: 5
+"""
+
+    reason: ClassVar[str] = "A stage that can be built by its name is a step of its own: to test, to debug, to reuse."
+    advice: ClassVar[str] = "Try it with `docker build --target NAME .`, and name the stage with `FROM ... AS NAME`."
+
+    check: Literal["target"]
+    target: str = Field(min_length=1, description="The stage's name, as in `FROM ... AS NAME`.")
+    fails_when: dict[str, str] = Field(
+        default={}, description="Files, and what is added at their end; with that the stage may not build."
+    )
+
+    def run(self, subject: Subject) -> Outcome:
+        """``subject`` is the stage's."""
+        stage = subject.dockerfile.final
+        build = subject.build
+        if not self.fails_when:
+            return passed(expected=self.expectation(), got=f"it builds, in {len(build.steps)} steps")
+        try:
+            rebuilt = subject.rebuild(changed(subject, self.fails_when), target=self.target)
+        except SubmissionError as error:
+            return passed(expected=self.expectation(), got=f"it fails then: {error.what}")
+        names = ", ".join(self.fails_when)
+        ran = [step for step in rebuilt.steps if step.cached is False and step.line is not None]
+        got = f"it builds even with a broken {names}"
+        if not any(step.instruction.upper().startswith("RUN") for step in ran):
+            got += "; no RUN of it looked at the change"
+        return failed(expected=self.expectation(), got=got, line=stage.line)
+
+    def expectation(self) -> str:
+        """What is expected, in words."""
+        broken = f", and fails to when {', '.join(self.fails_when)} is broken" if self.fails_when else ""
+        return f"the stage `{self.target}` builds{broken}"
