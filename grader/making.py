@@ -161,8 +161,9 @@ class Maker:
     def _subject(self, dockerfile: Part[Dockerfile], target: str) -> Subject:
         """What checks may look at: the whole, or one stage of it."""
         build = Part(partial(_faulted, lambda: self._built(self.submission.get().files, target=target)))
-        image = Part(partial(_faulted, lambda: self._read(build.get(), dockerfile.get())))
-        app = Part(partial(_faulted, lambda: self.start_app(image.get())))
+        unread = Part(lambda: self._image(build.get(), dockerfile.get()))
+        image = Part(partial(_faulted, lambda: _read(unread.get())))
+        app = Part(partial(_faulted, lambda: self.start_app(_startable(unread, image))))
         exercise = self._request.exercise
         files = Part(lambda: self.submission.get().files)
         parts = Parts(files, dockerfile, self._context, build, image, app)
@@ -207,11 +208,9 @@ class Maker:
             raise build.failure
         return build
 
-    def _read(self, build: Build, dockerfile: Dockerfile) -> Image:
+    def _image(self, build: Build, dockerfile: Dockerfile) -> Image:
         assert build.image_id is not None  # noqa: S101  # a build without an image has raised its failure
-        image = Image(self._ready.get(), build.image_id, dockerfile, self._run.labels)
-        _ = image.files
-        return image
+        return Image(self._ready.get(), build.image_id, dockerfile, self._run.labels)
 
     def _prepare_sandbox(self) -> Sandbox:
         sandbox = Sandbox(self._ready.get(), self._run.labels, probes=[base.reference for base in self.bases])
@@ -235,6 +234,17 @@ class Maker:
             memory=app.memory,
             internet=app.network == "internet",
         )
+
+
+def _read(image: Image) -> Image:
+    _ = image.files
+    return image
+
+
+def _startable(unread: Part[Image], read: Part[Image]) -> Image:
+    """The app starts while its image is read, unless the engine would look for a user in files not yet seen."""
+    image = unread.get()
+    return read.get() if image.config.get("User") else image
 
 
 def _faulted(make: Callable[[], Any]) -> Any:
