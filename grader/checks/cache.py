@@ -35,10 +35,6 @@ class Cache(Check):
   cached: ["RUN *pip install"]
   rebuilt: ["COPY *app.py"]
   points: 25
-- id: fully-cached
-  check: cache
-  twice: true
-  points: 5
 """
 
     reason: ClassVar[str] = "You build far more often than you change what you depend on; each build should show it."

@@ -28,11 +28,6 @@ class Target(Check):
   fails_when:
     app.py: "raise SystemExit('broken on purpose')"
   points: 20
-- id: compiles
-  check: present
-  target: builder
-  path: /usr/bin/gcc
-  points: 5
 """
 
     reason: ClassVar[str] = "A stage that can be built by its name is a step of its own: to test, to debug, to reuse."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -157,7 +158,10 @@ def broken(error: Exception) -> Subject:
         raise error
 
     parts = Parts(Part(fail), Part(fail), Part(fail), Part(fail), Part(fail), Part(fail))
-    return Subject(FRESH, parts, workshop=cast("Workshop", None), folder=Path(), starter=Path("starter"))
+    stages: dict[str, Subject] = defaultdict(lambda: made)
+    workshop = cast("Workshop", FakeWorkshop(stages=stages))
+    made = Subject(FRESH, parts, workshop, folder=Path(), starter=Path("starter"))
+    return made
 
 
 def on_image(
