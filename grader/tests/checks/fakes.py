@@ -106,7 +106,8 @@ class FakeWorkshop:
         stages: Mapping[str, Subject] | None = None,
     ) -> None:
         self.built: list[tuple[Mapping[str, bytes], dict[str, Any]]] = []
-        self._steps, self._failure, self._stages = tuple(steps), failure, stages or {}
+        self._steps, self._failure = tuple(steps), failure
+        self._stages = {} if stages is None else stages
 
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
         self.built.append((changes, options))
