@@ -6,8 +6,9 @@ with the image store.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docker.errors import ImageNotFound
 
@@ -30,6 +31,18 @@ if TYPE_CHECKING:
 
 #: Bytes that `Image.read` takes from one file at most.
 READ_LIMIT = 32 << 20
+
+
+class Waste(NamedTuple):
+    """A file that ships in vain: one instruction added its bytes, a later one deleted or overwrote it.
+
+    Whoever only changes a file's mode or owner overwrites it: the layer has it a second time.
+    """
+
+    path: str
+    size: int
+    added: Origin
+    hidden: Origin
 
 
 class Image:
@@ -89,11 +102,14 @@ class Image:
         """Bytes of the base image's layers."""
         return sum(layer.size for layer in self.layers[: self.base_count])
 
-    @property
+    @cached_property
     def own_layers(self) -> tuple[LayerResult, ...]:
         """The layers that the Dockerfile added, lowest first."""
+        wasted = Counter[int]()
+        for hidden in self._merged.waste:
+            wasted[hidden.added] += hidden.size
         return tuple(
-            LayerResult(origin.line, origin.instruction, self.layers[index].size, self._merged.wasted.get(index, 0))
+            LayerResult(origin.line, origin.instruction, self.layers[index].size, wasted[index])
             for index, origin in enumerate(self.origins)
             if index >= self.base_count
         )
@@ -101,7 +117,16 @@ class Image:
     @property
     def wasted(self) -> int:
         """Bytes that one of the Dockerfile's own layers added and a later one deleted or overwrote."""
-        return sum(layer.wasted for layer in self.own_layers)
+        return sum(hidden.size for hidden in self._merged.waste)
+
+    @cached_property
+    def waste(self) -> tuple[Waste, ...]:
+        """Every file that makes up `wasted`, in the order in which they were hidden."""
+        origins = self.origins
+        return tuple(
+            Waste(hidden.path, hidden.size, origins[hidden.added], origins[hidden.hidden])
+            for hidden in self._merged.waste
+        )
 
     @cached_property
     def origins(self) -> tuple[Origin, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from grader.errors import SubmissionError
@@ -54,7 +55,7 @@ class Layer:
     entries: Mapping[str, Entry]
     folder: Path | None = field(default=None, compare=False)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of uncompressed content, every file counted once."""
         return sum(entry.size for entry in self.entries.values())

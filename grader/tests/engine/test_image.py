@@ -53,6 +53,44 @@ def test_layers_and_files_are_tied_to_their_lines(workshop: Workshop) -> None:
     assert image.config["Env"][-1] == "A=1"
 
 
+COPIED_AND_DELETED = """FROM debian:bookworm-slim AS builder
+RUN mkdir /wheels && printf 12345 > /wheels/a.whl && printf 123 > /wheels/b.whl
+FROM debian:bookworm-slim
+COPY --from=builder /wheels /wheels
+RUN mkdir /installed && cp /wheels/a.whl /installed && rm -rf /wheels
+"""
+MOUNTED = """FROM debian:bookworm-slim AS builder
+RUN mkdir /wheels && printf 12345 > /wheels/a.whl
+FROM debian:bookworm-slim
+RUN --mount=type=bind,from=builder,source=/wheels,target=/wheels mkdir /installed && cp /wheels/a.whl /installed
+"""
+CHANGED = """FROM debian:bookworm-slim
+COPY app.py /app/
+RUN printf 1234567 > /data && chmod 600 /data
+RUN chown -R 1000 /app
+RUN chmod 644 /data
+"""
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize(
+    ("dockerfile", "waste"),
+    [
+        (COPIED_AND_DELETED, {("wheels/a.whl", 5, 4, 5), ("wheels/b.whl", 3, 4, 5)}),
+        (MOUNTED, set()),
+        (CHANGED, {("app/app.py", 6, 2, 4), ("data", 7, 3, 5)}),
+    ],
+    ids=["copied and deleted", "mounted", "mode and owner changed"],
+)
+def test_waste_names_the_line_that_added_and_the_line_that_hid(
+    workshop: Workshop, dockerfile: str, waste: set[tuple[str, int, int, int]], *, elsewhere: bool
+) -> None:
+    image = workshop.image(dockerfile, {"app.py": "print\n"})
+    image = workshop.image_elsewhere(image) if elsewhere else image
+    assert {(found.path, found.size, found.added.line, found.hidden.line) for found in image.waste} == waste
+    assert image.wasted == sum(size for _, size, _, _ in waste) == sum(layer.wasted for layer in image.own_layers)
+
+
 def test_an_image_of_nothing_but_a_file_has_no_base(workshop: Workshop) -> None:
     image = workshop.image("FROM scratch\nCOPY app.py /\n", {"app.py": "12345"})
     assert (image.base_count, image.base_size, image.size, image.line_of("app.py")) == (0, 0, 5, 2)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+
 import pytest
 
 from grader.engine.layers import Entry, Layer
-from grader.engine.merge import merge, resolve
+from grader.engine.merge import Hidden, merge, resolve
 
 FILE = Entry("file", 10)
 DIR = Entry("dir")
@@ -32,8 +35,53 @@ def layer(**entries: Entry) -> Layer:
 def test_layers_lie_over_one_another(layers: list[Layer], names: set[str], wasted: dict[int, int]) -> None:
     merged = merge(layers, 0)
     assert set(merged.files) == names
-    assert dict(merged.wasted) == wasted
-    assert not merge(layers, 1).wasted  # what the base image wasted is not the learner's
+    assert Counter({hidden.added: hidden.size for hidden in merged.waste}) == wasted
+    assert all(hidden.hidden == len(layers) - 1 for hidden in merged.waste)
+    assert not merge(layers, 1).waste  # what the base image wasted is not the learner's
+
+
+GONE = Entry("whiteout")
+LINK = Entry("link", target="a")
+
+
+@pytest.mark.parametrize(
+    ("layers", "waste"),
+    [
+        ([layer(a=FILE, b=LINK), layer(a=GONE)], []),
+        ([layer(a=FILE, b=LINK), layer(b=GONE)], []),
+        ([layer(a=FILE, b=LINK), layer(b=FILE)], []),
+        ([layer(a=FILE, b=LINK), layer(a=GONE, b=GONE)], [Hidden("a", 10, 0, 1)]),
+        ([layer(a=FILE, b=LINK), layer(a=GONE), layer(b=FILE)], [Hidden("a", 10, 0, 2)]),
+        ([layer(a=FILE), layer(a=FILE), layer(a=GONE)], [Hidden("a", 10, 0, 1), Hidden("a", 10, 1, 2)]),
+        ([layer(a=FILE), layer(a=GONE), layer(a=FILE)], [Hidden("a", 10, 0, 1)]),
+        ([layer(a=FILE), layer(a=DIR, a__b=FILE)], [Hidden("a", 10, 0, 1)]),
+        ([layer(a=Entry("file")), layer(a=GONE)], []),
+        ([layer(a=Entry("symlink", target="b")), layer(a=GONE)], []),
+    ],
+    ids=[
+        "one of two names goes", "the other goes", "the other is overwritten", "both go", "one after the other",
+        "twice", "comes again", "becomes a folder", "empty", "symlink",
+    ],
+)  # fmt: skip
+def test_both_layers_are_known_of_what_is_wasted(layers: list[Layer], waste: list[Hidden]) -> None:
+    assert merge(layers, 0).waste == waste
+
+
+def test_what_lies_below_a_deleted_folder_is_hidden_however_it_is_deleted() -> None:
+    deep = layer(d=DIR, d__e=DIR, d__e__f=FILE, d__g=FILE, dx=FILE)
+    for change in (GONE, DIR._replace(opaque=True), FILE):
+        merged = merge([deep, layer(d=change)], 0)
+        assert {hidden.path for hidden in merged.waste} == {"d/e/f", "d/g"}
+        assert {name for name in merged.files if "/" in name} == set()
+        assert "dx" in merged.files
+
+
+def test_very_many_files_are_deleted_in_seconds() -> None:
+    entries = {"d": DIR} | {f"d/{number % 1000}/{number}": FILE for number in range(300_000)}
+    began = time.process_time()
+    merged = merge([Layer("sha256:0", entries), layer(d=GONE)], 0)
+    assert len(merged.waste) == 300_000
+    assert time.process_time() - began < 10
 
 
 def test_symlinks_are_followed_inside_the_image_only() -> None:
