@@ -7,59 +7,44 @@ name of our own and takes the real image's name last, when it is whole.
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
 from docker import errors as docker_errors
 
-from grader.engine import install
-from grader.engine.standin import layer, machine, unpack
-from grader.engine.standin.layer import inspect
-from grader.engine.standin.recipe import RECIPES, Recipe, full_name, recipe_for
-from grader.errors import EngineError
-from grader.result import Progress, ProgressEvent
+from grader.engine.standin.recipe import RECIPES, full_name, recipe_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from grader.engine.connect import Engine
 
 __all__ = [
     "LABEL",
+    "LABEL_RECIPE",
     "RECIPES",
     "full_name",
+    "has_the_name",
     "inspect",
     "is_current",
     "is_stand_in",
-    "make",
     "present",
     "recipe_for",
     "remove",
 ]
 
 LABEL = "grader.stand-in"
-_LABEL_RECIPE = "grader.stand-in.recipe"
-_ARCHITECTURES = {"armhf": "arm", "i386": "386", "ppc64el": "ppc64le"}
+LABEL_RECIPE = "grader.stand-in.recipe"
 
 
-def make(engine: Engine, reference: str, progress: Progress, *, timeout: float = 1200.0) -> str:
-    """Build the stand-in of a reference, unless an equal one is there, and give it the real image's name.
-
-    ``timeout`` is in seconds, for everything including the wait for another process that is at it. Returns the
-    image's id. Raises EngineError.
-    """
-    recipe = recipe_for(reference)
-    if recipe is None:
-        raise EngineError(f"There is no stand-in for {reference}.", "Pull the real image.", where=reference)
-    _can_build_for(engine)
-    deadline = time.monotonic() + timeout
-    with _only_one(recipe, progress, deadline):
-        install.ensure_tools(["mmdebstrap"], progress)
-        name = _make(engine, recipe, machine.inspect(), progress, deadline)
-        _give_name(engine, recipe, name)
-        return str((inspect(engine, name) or {})["Id"])
+def inspect(engine: Engine, name: str) -> dict[str, Any] | None:
+    """What the engine says of an image, None when it has none of that name."""
+    client: Any = engine.client
+    try:
+        found: dict[str, Any] = client.inspect_image(name)
+    except docker_errors.ImageNotFound:
+        return None
+    return found
 
 
 def is_stand_in(image: Mapping[str, Any], reference: str) -> bool:
@@ -74,12 +59,12 @@ def is_stand_in(image: Mapping[str, Any], reference: str) -> bool:
 def is_current(image: Mapping[str, Any], reference: str) -> bool:
     """Whether a stand-in was made by the recipe as it is today."""
     recipe = recipe_for(reference)
-    return recipe is not None and _labels(image).get(_LABEL_RECIPE) == recipe.version
+    return recipe is not None and _labels(image).get(LABEL_RECIPE) == recipe.version
 
 
 def present(engine: Engine) -> list[str]:
     """The references that a stand-in holds the name of."""
-    return [reference for reference in RECIPES if _has_the_name(engine, reference)]
+    return [reference for reference in RECIPES if has_the_name(engine, reference)]
 
 
 def remove(engine: Engine, reference: str, *, keep: str = "") -> bool:
@@ -94,7 +79,7 @@ def remove(engine: Engine, reference: str, *, keep: str = "") -> bool:
     # A learner's image inherits the label from its base: the name has to be one of ours as well.
     images = engine.client.images(filters={"label": f"{LABEL}={recipe.reference}"})
     names = [name for image in images for name in image.get("RepoTags") or [] if recipe.is_name(name) and name != keep]
-    if not keep and _has_the_name(engine, reference):
+    if not keep and has_the_name(engine, reference):
         names.append(full_name(reference))
     for name in names:
         with suppress(docker_errors.ImageNotFound, docker_errors.APIError):
@@ -102,82 +87,11 @@ def remove(engine: Engine, reference: str, *, keep: str = "") -> bool:
     return bool(names)
 
 
-def _has_the_name(engine: Engine, reference: str) -> bool:
+def has_the_name(engine: Engine, reference: str) -> bool:
+    """Whether a stand-in goes by the real image's name."""
     image = inspect(engine, full_name(reference))
     return image is not None and is_stand_in(image, reference)
 
 
 def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
     return (image.get("Config") or {}).get("Labels") or {}
-
-
-def _can_build_for(engine: Engine) -> None:
-    """Raise EngineError when this machine cannot make images for this engine."""
-    reason = install.supported()
-    if reason is not None:
-        raise EngineError("A stand-in for a base image cannot be built on this machine.", reason, where="stand-ins")
-    here = install.architecture()
-    if _ARCHITECTURES.get(here, here) != engine.platform.split("/")[1]:
-        raise EngineError(
-            f"A stand-in is of the architecture it is built on: {here} here, the engine's is {engine.platform}.",
-            "Use an engine of this machine's own architecture, or pull the real image.",
-            where=engine.endpoint,
-        )
-
-
-def _make(engine: Engine, recipe: Recipe, here: machine.Machine, progress: Progress, deadline: float) -> str:
-    """Build a recipe and what it stands on, as far as they are not there; returns the image's name of our own."""
-    name = recipe.name(here.fingerprint)
-    if inspect(engine, name):
-        return name
-    labels = {LABEL: recipe.reference, _LABEL_RECIPE: recipe.version}
-    if recipe.parent is None:
-        started = time.monotonic()
-        progress(ProgressEvent("bases", f"{recipe.reference}: unpacking Debian packages", detail=True))
-        layer.load(engine, unpack.archive(recipe, here, progress, deadline), name, recipe, labels)
-    else:
-        parent = _make(engine, RECIPES[recipe.parent], here, progress, deadline)
-        started = time.monotonic()
-        progress(ProgressEvent("bases", f"{recipe.reference}: installing Debian packages", detail=True))
-        arguments = {"PARENT": parent, **dict(here.proxies)}
-        layer.build(engine, layer.Build(recipe, name, labels, arguments, deadline), progress)
-    took = time.monotonic() - started
-    progress(ProgressEvent("bases", f"{recipe.reference}: built from Debian packages (stand-in), {took:.0f} s"))
-    if _has_the_name(engine, recipe.reference):
-        # An older one holds the real image's name: two of different age would share no layers.
-        _give_name(engine, recipe, name)
-    return name
-
-
-def _give_name(engine: Engine, recipe: Recipe, name: str) -> None:
-    """Give a whole stand-in the real image's name, and remove the older ones."""
-    repository, _, tag = full_name(recipe.reference).rpartition(":")
-    engine.client.tag(name, repository, tag)
-    remove(engine, recipe.reference, keep=name)
-
-
-@contextmanager
-def _only_one(recipe: Recipe, progress: Progress, deadline: float) -> Iterator[None]:
-    """Hold the machine's lock on building stand-ins: a second process waits, then finds them there."""
-    import fcntl  # noqa: PLC0415 - Windows has none, and imports this module
-
-    path = platformdirs.user_cache_path("grader") / "stand-ins.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        told = False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise EngineError(
-                        f"Another grader has been building stand-ins for too long; {recipe.reference} was not built.",
-                        "Wait for it, or end it, and run the command again.",
-                        where=str(path),
-                    ) from None
-            if not told:
-                progress(ProgressEvent("bases", f"{recipe.reference}: waiting for another grader that builds it"))
-                told = True
-            time.sleep(0.2)
-        yield

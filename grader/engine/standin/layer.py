@@ -27,16 +27,6 @@ _ENGINE_FAULTS = (docker_errors.DockerException, requests.RequestException)
 _SILENCE = 300
 
 
-def inspect(engine: Engine, name: str) -> dict[str, Any] | None:
-    """What the engine says of an image, None when it has none of that name."""
-    client: Any = engine.client
-    try:
-        found: dict[str, Any] = client.inspect_image(name)
-    except docker_errors.ImageNotFound:
-        return None
-    return found
-
-
 def load(engine: Engine, archive: Path, name: str, recipe: Recipe, labels: Mapping[str, str]) -> None:
     """Make an unpacked file system an image of one layer. Raises EngineError."""
     changes = [*recipe.changes, *(f"LABEL {key}={value}" for key, value in labels.items())]

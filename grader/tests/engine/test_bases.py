@@ -16,7 +16,7 @@ import pytest
 
 from grader.engine import bases, install, pull, standin
 from grader.engine.pull import PullError, Trouble
-from grader.engine.standin import layer, recipe, unpack
+from grader.engine.standin import layer, making, recipe, unpack
 from grader.errors import EngineError, ExitCode
 from grader.result import Fault, ProgressEvent, silent
 from grader.tests.engine.registry import Registry, serving
@@ -295,7 +295,7 @@ def test_a_stand_in_takes_agreement(engine: Engine, monkeypatch: pytest.MonkeyPa
     if engine.private:
         pytest.skip("the private engine is ours: no agreement is asked for")
     monkeypatch.setattr(standin, "inspect", lambda *_: None)
-    monkeypatch.setattr(standin, "make", never)
+    monkeypatch.setattr(making, "make", never)
     with pytest.raises(EngineError, match=r"python:3\.11") as caught:
         bases.ensure(engine, [FULL], stand_ins=False)
     assert "--yes" in caught.value.fix
@@ -310,7 +310,7 @@ def test_nothing_is_offered_where_there_is_no_recipe(engine: Engine) -> None:
 
 @pytest.mark.usefixtures("nothing_to_pull")
 def test_a_stand_in_that_is_there_is_named_as_one(stood_in: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standin, "make", never)
+    monkeypatch.setattr(making, "make", never)
     found = bases.ensure(stood_in, [SLIM, FULL, DISTROLESS], stand_ins=False)
     assert [base.stand_in for base in found] == [True, True, True]
 
@@ -491,7 +491,7 @@ def test_a_failed_build_leaves_no_name(engine: Engine, tiny: recipe.Recipe, monk
     monkeypatch.setattr(recipe, "read", lambda _: dockerfile)
     monkeypatch.setattr(layer, "read", lambda _: dockerfile)
     with pytest.raises(EngineError) as caught:
-        standin.make(engine, upper.reference, silent)
+        making.make(engine, upper.reference, silent)
     assert caught.value.log
     assert standin.inspect(engine, upper.reference) is None
     assert not standin.remove(engine, upper.reference)
@@ -502,7 +502,7 @@ def test_the_real_image_takes_its_stand_ins_place(
 ) -> None:
     moved = recipe.Recipe(f"{registry.host}/base:1", options=tiny.options)
     monkeypatch.setitem(recipe.RECIPES, moved.reference, moved)
-    standin.make(engine, moved.reference, silent)
+    making.make(engine, moved.reference, silent)
     try:
         assert bases.stand_ins(engine).count(moved.reference) == 1
         (base,) = bases.ensure(engine, [moved.reference], stand_ins=False)
@@ -520,7 +520,7 @@ def test_the_real_image_is_looked_for_now_and_then(
     monkeypatch.setattr(bases, "_LOOK_LIMIT", 0.2)
     moved = recipe.Recipe(f"{registry.host}/base:2", options=tiny.options)
     monkeypatch.setitem(recipe.RECIPES, moved.reference, moved)
-    standin.make(engine, moved.reference, silent)
+    making.make(engine, moved.reference, silent)
     try:
         tries = counted(monkeypatch)
         registry.silent.set()
@@ -551,7 +551,7 @@ def test_who_builds_the_same_at_once_waits_and_takes_it(
     monkeypatch.setattr(layer, "load", slowly)
     made: list[str] = []
     threads = [
-        threading.Thread(target=lambda told: made.append(standin.make(engine, tiny.reference, told)), args=(told,))
+        threading.Thread(target=lambda told: made.append(making.make(engine, tiny.reference, told)), args=(told,))
         for told in (silent, lambda event: go_on.set() if "waiting" in event.text else None)
     ]
     threads[0].start()
@@ -566,19 +566,19 @@ def test_who_builds_the_same_at_once_waits_and_takes_it(
 
 def test_the_wait_for_another_builder_ends(engine: Engine, tiny: recipe.Recipe) -> None:
     with (
-        standin._only_one(tiny, silent, time.monotonic() + 10),
+        making._only_one(tiny, silent, time.monotonic() + 10),
         pytest.raises(EngineError, match="Another grader"),
     ):
-        standin.make(engine, tiny.reference, silent, timeout=0.3)
+        making.make(engine, tiny.reference, silent, timeout=0.3)
 
 
 def test_the_lock_is_the_machines_not_the_processs(engine: Engine, tiny: recipe.Recipe) -> None:
     program = (
         "import sys, time\n"
-        "from grader.engine import standin\n"
+        "from grader.engine.standin import RECIPES, making\n"
         "from grader.result import silent\n"
-        "recipe = next(iter(standin.RECIPES.values()))\n"
-        "with standin._only_one(recipe, silent, time.monotonic() + 10):\n"
+        "recipe = next(iter(RECIPES.values()))\n"
+        "with making._only_one(recipe, silent, time.monotonic() + 10):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -588,7 +588,7 @@ def test_the_lock_is_the_machines_not_the_processs(engine: Engine, tiny: recipe.
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with pytest.raises(EngineError, match="Another grader"):
-            standin.make(engine, tiny.reference, silent, timeout=0.3)
+            making.make(engine, tiny.reference, silent, timeout=0.3)
 
 
 # --- what a stand-in takes over from the machine ------------------------------------------------------------------
