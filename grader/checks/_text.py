@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
 from grader.course.units import human_time
 from grader.errors import RubricError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 #: Seconds that a rubric's regular expression may take on a text.
 _MATCH_WITHIN = 5.0
-_MATCH = "import re,sys;b=sys.stdin.buffer.read().decode();print(bool(re.search(sys.argv[1],b)))"
+_MATCH = """\
+import re, sys
+text = sys.stdin.buffer.read().decode()
+search = re.compile(sys.argv[1]).search
+for length in map(int, sys.argv[2:]):
+    print(bool(search(text[:length])))
+    text = text[length:]
+"""
 
 
 def _regular(pattern: str) -> str:
@@ -32,20 +42,27 @@ Regex = Annotated[str, AfterValidator(_regular), Field(min_length=1)]
 
 
 def found(pattern: str, text: str) -> bool:
-    """Whether ``pattern`` is found in ``text``.
+    """Whether ``pattern`` is found in ``text``; raises ``RubricError`` when that takes too long."""
+    return found_in(pattern, [text])[0]
+
+
+def found_in(pattern: str, texts: Sequence[str]) -> list[bool]:
+    """Whether ``pattern`` is found in each of ``texts``.
 
     Another process looks, because a search cannot be broken off and a text can be made so that it takes for ever: then
     it raises ``RubricError``.
     """
-    command = [sys.executable, "-I", "-S", "-c", _MATCH, pattern]
+    command = [sys.executable, "-I", "-S", "-c", _MATCH, pattern, *(str(len(text)) for text in texts)]
     try:
-        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_MATCH_WITHIN, check=True)
+        done = subprocess.run(
+            command, input="".join(texts).encode(), capture_output=True, timeout=_MATCH_WITHIN, check=True
+        )
     except subprocess.TimeoutExpired as error:
         raise RubricError(
             f"The regular expression {pattern} takes more than {human_time(_MATCH_WITHIN)} on what it is held against",
             "Write it without a repetition inside a repetition.",
         ) from error
-    return done.stdout.split() == [b"True"]
+    return [line == b"True" for line in done.stdout.split()]
 
 
 def shown(text: str, limit: int = 200) -> str:
