@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_time
+from grader.engine import ungiven
 from grader.errors import EngineError, GraderError, SubmissionError
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ _REGISTRY = (
 )
 _TOO_OLD = "This engine is too old for a substitution in the Dockerfile"
 _NEWER = "Use Docker Engine 23 or later. Nothing is counted against the submission."
-_NOT_GIVEN = "The Dockerfile asks for a build secret or an SSH agent, which this exercise does not give"
-_NO_MOUNT = "Take `--mount=type=secret` or `--mount=type=ssh` out of it."
+_NO_SESSION = "The session in which the build gets its secrets broke off"
 # In what the engine says of a step, when the machine, its network or a registry is at fault.
 _OURS = (
     *_DISK,
@@ -47,8 +47,7 @@ _OURS = (
     ),
     ("unsupported modifier (%", _TOO_OLD, _NEWER),
     ("unsupported modifier (/", _TOO_OLD, _NEWER),
-    ("no active sessions", _NOT_GIVEN, _NO_MOUNT),
-    ("secret required but no secret", _NOT_GIVEN, _NO_MOUNT),
+    ("no active session", _NO_SESSION, "Grade again; if it stays, `grader doctor` tells more."),
 )
 _NETWORK = re.compile(
     r"temporary failure (?:in name resolution|resolving)|could not resolve|name or service not known|no such host"
@@ -132,12 +131,17 @@ _NOT_STARTED = (
 
 
 def failure(
-    error: str, step: Step | None, *, steps: Sequence[Step] = (), dockerfile: Dockerfile | None = None
+    error: str,
+    step: Step | None,
+    *,
+    steps: Sequence[Step] = (),
+    dockerfile: Dockerfile | None = None,
+    secrets: Sequence[str] = (),
 ) -> GraderError:
     """What ``error`` means: a ``SubmissionError`` when the learner's files did it, else an ``EngineError``.
 
     ``steps`` are all that ran, for what an earlier one may have failed to fetch; ``dockerfile`` helps to find a line
-    where no step failed.
+    where no step failed; ``secrets`` are the ids of those that the exercise gives.
     """
     if step and step.exit_code is not None:
         return _failed_command(step, steps)
@@ -148,6 +152,8 @@ def failure(
     where = f"Dockerfile:{line}" if line else ""
     log = step.last_lines if step else ()
     short = _short(_INSIDE.sub("", error))
+    if mistake := ungiven.failure(text, secrets, line):
+        return mistake
     for sign, what, fix in _OURS:
         if sign in text.lower():
             return EngineError(f"{what}: {short}", fix, where=where, log=log)
