@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from grader import __version__
+from grader.cli import authoring as authoring_commands
 from grader.cli import engine as engine_commands
 from grader.cli import exercises as exercise_commands
 from grader.cli import grade as grade_commands
@@ -33,6 +34,8 @@ for _command in (
     exercise_commands.list_,
     exercise_commands.checks,
     exercise_commands.schema,
+    authoring_commands.verify,
+    authoring_commands.new,
     engine_commands.doctor,
     engine_commands.engine,
     engine_commands.bases,

@@ -51,7 +51,7 @@ class ProgressView:
                 sys.stderr.flush()
                 self._shown = True
             return
-        if event.phase in ("engine", "bases") or self._verbose:
+        if event.phase in ("engine", "bases", "verify") or self._verbose:
             self._wipe()
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
