@@ -97,7 +97,8 @@ def _result(told: dict[str, Any], outcome: Outcome, expectation: str) -> CheckRe
     failed = outcome.status is Status.FAILED
     points: float = told["max_score"]
     # Rounded down to what a person would write: nearly there is not there.
-    earned = math.floor(points * outcome.credit * 100 + _TINY) / 100 if failed else points
+    part = math.floor(points * outcome.credit * 100 + _TINY) / 100
+    earned = points if outcome.status is Status.PASSED else part if failed else 0.0
     return CheckResult(
         **told,
         status=outcome.status,

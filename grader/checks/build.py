@@ -29,10 +29,11 @@ class Build(Check):
 
     check: Literal["build"]
     within: Duration | None = Field(default=None, description="The longest that the build may take.")
+    args: dict[str, str] = Field(default={}, description="Build arguments, as `--build-arg` gives them.")
 
     def run(self, subject: Subject) -> Outcome:
         """Fails with what the learner's files did wrong."""
-        build = subject.build
+        build = subject.rebuild({}, args=self.args, target=self.target) if self.args else subject.build
         cached = sum(1 for step in build.steps if step.cached)
         evidence: dict[str, Any] = {"steps": len(build.steps), "cached": cached, "duration": round(build.duration, 3)}
         got = f"built in {human_time(build.duration)}"
@@ -45,4 +46,6 @@ class Build(Check):
 
     def expectation(self) -> str:
         """What is expected, in words."""
-        return "the image builds" + (f" within {human_time(self.within)}" if self.within else "")
+        what = f"the stage `{self.target}` builds" if self.target else "the image builds"
+        given = f" with {', '.join(f'{name}={value}' for name, value in self.args.items())}" if self.args else ""
+        return what + given + (f" within {human_time(self.within)}" if self.within else "")

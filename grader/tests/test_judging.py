@@ -86,6 +86,11 @@ def test_the_whole_of_nothing_but_errors_is_an_error() -> None:
     assert judging.total(judged(check(PASSES, points=1)), 1, partial=False, problem=learners) == (Status.FAILED, 1)
 
 
+def test_what_a_check_itself_skips_earns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    (result,) = judged(finding(Outcome(Status.SKIPPED, "x", "not today"), monkeypatch, points=3))
+    assert (result.status, result.fault, result.score) == (Status.SKIPPED, None, 0)
+
+
 # --- a check that is many ---------------------------------------------------------------------------------------------
 
 

@@ -152,7 +152,7 @@ def subject(
     )
 
 
-def broken(error: Exception) -> Subject:
+def broken(error: Exception, folder: Path = Path()) -> Subject:
     """Of which no part can be made."""
 
     def fail() -> Any:
@@ -161,7 +161,7 @@ def broken(error: Exception) -> Subject:
     parts = Parts(Part(fail), Part(fail), Part(fail), Part(fail), Part(fail), Part(fail))
     stages: dict[str, Subject] = defaultdict(lambda: made)
     workshop = cast("Workshop", FakeWorkshop(stages=stages))
-    made = Subject(FRESH, parts, workshop, folder=Path(), starter=Path("starter"))
+    made = Subject(FRESH, parts, workshop, folder, folder / "starter")
     return made
 
 

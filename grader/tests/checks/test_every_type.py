@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -19,8 +20,6 @@ from grader.result import CheckResult, Fault, Status, silent
 from grader.tests.checks.fakes import FakeApp, FakeImage, FakeWorkshop, answer, broken, check, file, program, subject
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from grader.checks.subject import Subject
 
 SLOW = Step("RUN x", 1, "RUN x", "", False, 9.0, "", None, "")
@@ -44,6 +43,7 @@ FAILING: dict[str, tuple[str, Subject, bool]] = {
         subject(workshop=FakeWorkshop(stages={"last": subject(workshop=FakeWorkshop())})),
         True,
     ),
+    "pytest": ("check: pytest, file: test_for_example.py", subject(folder=Path(__file__).parent / "example"), False),
     "dockerfile": ("check: dockerfile, stages: {min: 2}", subject(), True),
 }
 RUBRIC = """\
@@ -78,7 +78,7 @@ def test_every_failure_teaches(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(types()))
 def test_a_fault_of_the_subject_is_whose_it_is(name: str) -> None:
-    text, _, _ = FAILING[name]
+    text, failing, _ = FAILING[name]
     learners = SubmissionError("The build failed", "Mend line 3", line=3, log=("so",))
     for error, status, fault in (
         (learners, Status.FAILED, Fault.LEARNER),
@@ -87,12 +87,12 @@ def test_a_fault_of_the_subject_is_whose_it_is(name: str) -> None:
         (ZeroDivisionError("a bug"), Status.ERROR, Fault.INFRASTRUCTURE),
         (RubricError("wrong"), Status.ERROR, Fault.AUTHOR),
     ):
-        result = judged(text, broken(error))
+        result = judged(text, broken(error, failing.folder))
         assert (result.status, result.fault) == (status, fault)
         assert result.score == (None if status is Status.ERROR else 0)
         assert result.expected
         assert result.got
-    failed = judged(text, broken(learners))
+    failed = judged(text, broken(learners, failing.folder))
     assert (failed.line, failed.evidence["log"], failed.evidence["fix"]) == (3, ["so"], "Mend line 3")
 
 
