@@ -3,106 +3,175 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from grader.checks._instructions import InstructionPattern
+from grader.checks._order import order_faults
+from grader.checks._rules import Commands, Instructions
+from grader.checks._stages import Stages, crossing, crossing_faults
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.suggest import listed
 from grader.submission.policy import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from grader.checks._stages import Fault
     from grader.checks.subject import Subject
-    from grader.submission.dockerfile import CopyFrom, Stage
     from grader.submission.dockerfile import Dockerfile as Parsed
 
+#: Faults that are told in words; evidence holds all.
+_TOLD = 3
+_NAMES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
-class Stages(BaseModel):
-    """How many stages there are, and whether those that others use have names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min: int = Field(default=1, ge=1, description="The fewest stages.")
-    max: int | None = Field(default=None, ge=1, description="The most stages.")
-    named: bool = Field(default=False, description="Every stage that another one uses has a name, and is used by it.")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.max is not None and self.max < self.min:
-            raise ValueError("max is less than min; make it more")
-        return self
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 class Dockerfile(Check):
-    """Stages, what crosses between them, and the image that the final one starts from.
+    """What the Dockerfile says: its stages and what crosses between them, its base images, its instructions.
 
-    Only stages that the final image really needs are counted: one that nothing is taken from is decoration.
+    Only stages that the final image really needs are counted: one that nothing is taken from is decoration. A pattern
+    for instructions is an instruction with whatever does not matter left out: `ADD`, `COPY requirements.txt`,
+    `COPY --chown`, `ENV *PASSWORD*`, `RUN --mount=type=cache pip install`. Its words have to be among the sources of a
+    COPY or ADD, the names of an ENV, ARG or LABEL, and one after the other in the command of a RUN, CMD, ENTRYPOINT or
+    HEALTHCHECK; `*`, `?` and `[...]` mean what they mean in a shell.
     """
 
     example: ClassVar[str] = """\
 - id: two-stages
   check: dockerfile
   stages: {min: 2, named: true}
-  copies_from_stage: true
+  copies_from: builder
   final_base: ["python:3.11-slim"]
+  pinned: true
   points: 15
+- id: cache-friendly
+  check: dockerfile
+  order: [COPY requirements.txt, RUN pip install, COPY .]
+  instructions: {required: [USER], forbidden: [ADD, ENV *PASSWORD*], stage: final}
+  run: {forbidden: ['apt-get (dist-)?upgrade', 'pip install(?!.*--no-cache-dir)']}
+  points: 10
 """
 
-    reason: ClassVar[str] = "Stages keep what builds the app apart from what runs it."
-    advice: ClassVar[str] = "`FROM IMAGE AS name` starts and names a stage; `COPY --from=name` fetches from it."
+    reason: ClassVar[str] = (
+        "The Dockerfile is what others read, build and change; the image shows only what came of it."
+    )
+    advice: ClassVar[str] = (
+        "Look the instruction up in Docker's Dockerfile reference, then run `docker build` and see what has changed."
+    )
 
     check: Literal["dockerfile"]
     stages: Stages | None = Field(default=None, description="Number and names of the stages.")
     copies_from_stage: bool = Field(
         default=False, description="The final image takes files from an earlier stage, by COPY --from or a mount."
     )
+    copies_from: Annotated[tuple[str, ...], BeforeValidator(_as_list), WithJsonSchema(_NAMES)] = Field(
+        default=(), description="The stage, or stages, from which the final image takes files, by name."
+    )
     final_base: tuple[str, ...] = Field(
         default=(), description="What the final stage may start from; `*` and `?` as in a shell."
+    )
+    pinned: bool = Field(default=False, description="Every image is named with a tag other than latest, or a digest.")
+    digest: bool = Field(default=False, description="Every image is named with its digest.")
+    order: tuple[InstructionPattern, ...] = Field(
+        default=(), description="Patterns for instructions whose first matches come in this order in their stage."
+    )
+    instructions: Instructions | None = Field(
+        default=None, description="Instructions that must or must not be there, by patterns."
+    )
+    commands: Commands | None = Field(
+        default=None, alias="run", description="What the commands of RUN must or must not contain."
     )
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        if self.stages is None and not self.copies_from_stage and not self.final_base:
-            raise ValueError("dockerfile asks for nothing; give it stages, copies_from_stage or final_base")
+        if not any(
+            (
+                *self._parts,
+                self.copies_from_stage,
+                self.copies_from,
+                self.final_base,
+                self.pinned,
+                self.digest,
+                self.order,
+            )
+        ):
+            fields = [
+                field.alias or name for name, field in type(self).model_fields.items() if name not in Check.model_fields
+            ]
+            raise ValueError(f"dockerfile asks for nothing; give it one of {', '.join(fields)}")
+        if len(self.order) == 1:
+            raise ValueError("order has one pattern, and that is always in order; give it two or more")
         return self
 
+    @property
+    def _parts(self) -> tuple[Stages | Instructions | Commands, ...]:
+        """What asks for something by fields of its own."""
+        return tuple(part for part in (self.stages, self.instructions, self.commands) if part)
+
     def run(self, subject: Subject) -> Outcome:
-        """Fails with the first thing that is not as it should be."""
+        """Names everything that is not as it should be; the line is the first one's."""
         parsed = subject.dockerfile
         expected = self.expectation()
-        for got, line in self._faults(parsed):
-            return failed(expected=expected, got=got, line=line)
-        used = _used(parsed)
-        return passed(
+        faults = list(dict.fromkeys(self._faults(parsed)))
+        if not faults:
+            used = len(parsed.used)
+            got = f"{used} stage{'s' * (used != 1)}; the last starts from {parsed.base_image(parsed.final)}"
+            return passed(expected=expected, got=got, line=parsed.final.line)
+        got = "; ".join(what for what, _ in faults[:_TOLD])
+        more = f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
+        return failed(
             expected=expected,
-            got=f"{len(used)} stage{'s' * (len(used) != 1)}; the last starts from {parsed.base_image(parsed.final)}",
-            line=parsed.final.line,
+            got=got + more,
+            line=faults[0][1],
+            faults=[{"what": what, "line": line} for what, line in faults],
         )
 
     def expectation(self) -> str:
         """What is expected, in words."""
-        parts = []
-        if self.stages:
-            least, most = self.stages.min, self.stages.max
-            count = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-            parts.append(
-                f"{count} stage{'s' * (count != '1')}{', each with a name and used by it' if self.stages.named else ''}"
-            )
-        if self.copies_from_stage:
+        parts = [*self.stages.expectation()] if self.stages else []
+        if self.copies_from_stage and not self.copies_from:
             parts.append("files taken from an earlier stage")
+        if self.copies_from:
+            parts.append(f"files taken from the stage {listed(self.copies_from)}")
         if self.final_base:
             parts.append(f"a final stage from {' or '.join(self.final_base)}")
+        if self.digest or self.pinned:
+            parts.append("every image by its digest" if self.digest else "every image by a tag other than latest")
+        if self.order:
+            parts.append(f"{', then '.join(f'`{each}`' for each in self.order)}")
+        parts += [words for part in (self.instructions, self.commands) if part for words in part.expectation()]
         return "; ".join(parts)
 
-    def _faults(self, parsed: Parsed) -> Iterator[tuple[str, int | None]]:
+    def _faults(self, parsed: Parsed) -> Iterator[Fault]:
         if self.stages:
-            yield from _stage_faults(parsed, self.stages)
-        if self.copies_from_stage and not _crossing(parsed):
+            yield from self.stages.faults(parsed)
+        if self.copies_from_stage and not crossing(parsed):
             yield "the final image takes nothing from an earlier stage", parsed.final.line
+        yield from crossing_faults(parsed, self.copies_from)
         base = parsed.base_image(parsed.final)
         if self.final_base and not any(_is_image(base, wanted) for wanted in self.final_base):
             yield f"the final stage starts from {base}", parsed.chain(parsed.final)[0].line
+        yield from self._loose(parsed)
+        if self.order:
+            yield from order_faults(parsed, self.order)
+        for part in (self.instructions, self.commands):
+            if part:
+                yield from part.faults(parsed)
+
+    def _loose(self, parsed: Parsed) -> Iterator[Fault]:
+        """Images that may be others tomorrow."""
+        for image, line in parsed.external_images():
+            name, _, digest = image.partition("@")
+            if self.digest and not digest:
+                yield f"line {line} names {image} without a digest", line
+            elif self.pinned and not digest and normalise(name).endswith(":latest"):
+                means = "" if name.endswith(":latest") else ", which means latest"
+                yield f"line {line} names {image}{means}", line
 
 
 def _is_image(reference: str, wanted: str) -> bool:
@@ -110,61 +179,3 @@ def _is_image(reference: str, wanted: str) -> bool:
     pattern = normalise(wanted)
     any_tag = "*" in wanted and ":" not in wanted.rpartition("/")[2] and "@" not in wanted
     return fnmatchcase(normalise(reference), pattern.removesuffix(":latest") + ":*" if any_tag else pattern)
-
-
-def _used(parsed: Parsed) -> list[int]:
-    """The stages that the final image needs, itself among them."""
-    seen: set[int] = set()
-    todo = [parsed.final.index]
-    while todo:
-        stage = parsed.stages[todo.pop()]
-        seen.add(stage.index)
-        needs = [stage.parent, *(copy.stage for copy in _copies(parsed, stage))]
-        todo += [index for index in needs if index is not None and index not in seen]
-    return sorted(seen)
-
-
-def _copies(parsed: Parsed, stage: Stage) -> list[CopyFrom]:
-    """What the build of ``stage`` takes: its own ONBUILD does nothing yet, that of the stage it starts from does."""
-    found = [copy for copy in parsed.copies(stage) if copy.line not in _trigger_lines(stage)]
-    if stage.parent is not None:
-        parent = parsed.stages[stage.parent]
-        found += [copy for copy in parsed.copies(parent) if copy.line in _trigger_lines(parent)]
-    return found
-
-
-def _trigger_lines(stage: Stage) -> set[int]:
-    return {instruction.line for instruction in stage.instructions if instruction.trigger}
-
-
-def _crossing(parsed: Parsed) -> list[CopyFrom]:
-    """Where the final stage, or one that it starts from, takes files out of another stage."""
-    chain = parsed.chain(parsed.final)
-    own = {stage.index for stage in chain}
-    copies = (copy for stage in chain for copy in _copies(parsed, stage))
-    return [copy for copy in copies if copy.stage is not None and copy.stage not in own]
-
-
-def _stage_faults(parsed: Parsed, wanted: Stages) -> Iterator[tuple[str, int | None]]:
-    used = _used(parsed)
-    idle = [stage for stage in parsed.stages if stage.index not in used]
-    count = f"{len(used)} stage{'s' * (len(used) != 1)}"
-    if len(used) < wanted.min:
-        aside = f", and {len(idle)} that the final image takes nothing from" if idle else ""
-        yield count + aside, idle[0].line if idle else parsed.final.line
-    if wanted.max is not None and len(used) > wanted.max:
-        yield count, parsed.stages[used[wanted.max]].line
-    if wanted.named:
-        yield from _unnamed(parsed, used)
-
-
-def _unnamed(parsed: Parsed, used: list[int]) -> Iterator[tuple[str, int | None]]:
-    """Stages that others use and that have no name, or that are used by number although they have one."""
-    for index in used:
-        stage = parsed.stages[index]
-        if stage.name is None and index != parsed.final.index:
-            yield f"the stage of line {stage.line} has no name", stage.line
-    for index in used:
-        for copy in _copies(parsed, parsed.stages[index]):
-            if copy.stage is not None and copy.source.isdigit():
-                yield f"line {copy.line} takes from stage {copy.source} by its number", copy.line

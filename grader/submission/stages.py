@@ -59,6 +59,11 @@ class Stage:
     instructions: tuple[Instruction, ...]
     from_instruction: Instruction
 
+    @property
+    def triggers(self) -> tuple[Instruction, ...]:
+        """What its ONBUILDs say, for the stages that start from it."""
+        return tuple(replace(each.trigger, heredocs=each.heredocs) for each in self.instructions if each.trigger)
+
 
 @dataclass(frozen=True)
 class Dockerfile:
@@ -99,6 +104,29 @@ class Dockerfile:
     def copies(self, stage: Stage) -> tuple[CopyFrom, ...]:
         """What the stage takes from other stages and images, in order; what its ONBUILD triggers would take too."""
         return tuple(copy for each in stage.instructions for copy in self.copies_of(each))
+
+    def carried_out(self, stage: Stage) -> tuple[Instruction, ...]:
+        """What building the stage itself does, in order, without its FROM and what it starts from.
+
+        The triggers of the stage that it starts from come first; its own ONBUILD does nothing yet.
+        """
+        fired = () if stage.parent is None else self.stages[stage.parent].triggers
+        return fired + tuple(each for each in stage.instructions if each.keyword != "ONBUILD")
+
+    @cached_property
+    def used(self) -> tuple[Stage, ...]:
+        """The stages that the final image needs, itself among them, in order: BuildKit builds no others."""
+        seen: set[int] = set()
+        todo: list[int | None] = [self.final.index]
+        while todo:
+            index = todo.pop()
+            if index is None or index in seen:
+                continue
+            seen.add(index)
+            stage = self.stages[index]
+            todo.append(stage.parent)
+            todo += [copy.stage for each in self.carried_out(stage) for copy in self.copies_of(each)]
+        return tuple(self.stages[index] for index in sorted(seen))
 
     def external_images(self) -> tuple[tuple[str, int], ...]:
         """The references that no stage answers to, with their lines, in order; ``scratch`` is no image."""

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
 
 import pytest
 
 from grader.result import Status
-from grader.tests.checks.fakes import check, subject
-
-if TYPE_CHECKING:
-    from grader.checks.base import Outcome
+from grader.tests.checks.dockerfiles import faults, judged, lines
 
 TWO = "check: dockerfile, stages: {min: 2}"
 NAMED = "check: dockerfile, stages: {min: 2, named: true}"
@@ -28,10 +25,6 @@ ONBUILD = "FROM full AS builder\nFROM slim\nONBUILD COPY --from=builder /a /a\n"
 ONBUILD_BELOW = "FROM full AS builder\nFROM slim AS base\nONBUILD COPY --from=builder /a /a\nFROM base\n"
 ONBUILD_ASIDE = "FROM one AS one\nFROM two AS two\nONBUILD COPY --from=one /a /a\nFROM slim\nCOPY --from=two /b /b\n"
 OTHER_IMAGE = "FROM full AS builder\nFROM slim\nCOPY --from=elsewhere /a /a\n"
-
-
-def judged(text: str, dockerfile: str) -> Outcome:
-    return check(text).run(subject(dockerfile=dockerfile))
 
 
 @pytest.mark.parametrize("dockerfile", [GOOD, MOUNTED, CHAINED, ONBUILD_BELOW])
@@ -118,3 +111,126 @@ def test_the_image_below_a_chain_is_the_base() -> None:
 def test_what_asks_nothing_or_too_much_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"asks for nothing|max is less|greater than"):
         judged(f"check: dockerfile{text}", SINGLE)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stages: {names: [builder, runtime]}", ""),
+        ("stages: {names: [BUILDER]}", ""),
+        ("stages: {names: [test]}", "no stage is named `test`: the names are `builder` and `runtime`"),
+        ("copies_from: builder", ""),
+        ("copies_from: [Builder]", ""),
+        ("copies_from: runtime", "the final image takes from `builder`, nothing from `runtime`"),
+        ("copies_from: [builder, assets]", "no stage is named `assets`"),
+    ],
+)
+def test_stages_by_name(text: str, words: str) -> None:
+    assert [what for what, _ in faults(text, GOOD)] == ([words] if words else [])
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "fits"),
+    [
+        (NAMED_BY_NUMBER, True),
+        (MOUNTED, True),
+        (CHAINED, True),
+        (ONBUILD_BELOW, True),
+        (ONBUILD, False),
+        (IDLE, False),
+        (SINGLE, False),
+        (HEREDOC, False),
+        (
+            "FROM full AS builder\nFROM slim AS mid\nCOPY --from=builder /a /a\nFROM slim\nCOPY --from=mid /a /a\n",
+            False,
+        ),
+    ],
+)
+def test_the_stage_that_the_final_image_takes_from(dockerfile: str, fits: bool) -> None:  # noqa: FBT001
+    assert bool(faults("copies_from: builder", dockerfile)) is not fits
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "found"),
+    [
+        (CHAINED, []),
+        ("FROM slim AS base\nFROM base AS more\nFROM more\n", []),
+        (GOOD, [("the final stage starts from slim", 3)]),
+        ("FROM slim AS base\nFROM slim\nCOPY --from=base /a /a\n", [("the final stage starts from slim", 2)]),
+    ],
+)
+def test_the_stage_that_the_final_one_starts_from(dockerfile: str, found: list[tuple[str, int]]) -> None:
+    assert faults("stages: {final_from: base}", dockerfile) == found
+
+
+DIGEST = "sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "pinned", "digested"),
+    [
+        ("FROM python:3.11\n", [], [1]),
+        ("FROM python\n", [1], [1]),
+        ("FROM python:latest\n", [1], [1]),
+        ("FROM docker.io/library/python\n", [1], [1]),
+        ("FROM registry:5000/python\n", [1], [1]),
+        ("FROM registry:5000/python:3.11-latest\n", [], [1]),
+        (f"FROM python@{DIGEST}\n", [], []),
+        (f"FROM python:latest@{DIGEST}\n", [], []),
+        ("FROM scratch\n", [], []),
+        ("ARG TAG=latest\nFROM python:$TAG\n", [2], [2]),
+        ("ARG TAG=3.11\nFROM python:${TAG}\n", [], [2]),
+        ("FROM python:3.11 AS a\nFROM a\n", [], [1]),
+        ("FROM a:1\nCOPY --from=busybox /sh /sh\nRUN --mount=from=b:latest,target=/x x\n", [2, 3], [1, 2, 3]),
+        ("FROM python:3.11\n# FROM python\nRUN <<EOF\nFROM python\nEOF\n", [], [1]),
+    ],
+)  # fmt: skip
+def test_images_that_may_be_others_tomorrow(dockerfile: str, pinned: list[int], digested: list[int]) -> None:
+    assert lines("pinned: true", dockerfile) == pinned
+    assert lines("digest: true", dockerfile) == digested
+
+
+def test_a_missing_tag_is_explained() -> None:
+    assert faults("pinned: true", "FROM python\n") == [("line 1 names python, which means latest", 1)]
+
+
+def test_all_faults_are_told_and_no_more_than_three_at_once() -> None:
+    text = "check: dockerfile, instructions: {forbidden: [ADD]}, copies_from_stage: true"
+    outcome = judged(text, "FROM a\n" + "ADD x /x\n" * 4)
+    assert outcome.got.startswith("the final image takes nothing from an earlier stage; line 2 is `ADD x /x`; line 3")
+    assert outcome.got.endswith("; and 2 more")
+    assert len(outcome.evidence["faults"]) == 5
+
+
+def test_what_is_expected_is_said() -> None:
+    text = (
+        "check: dockerfile, stages: {min: 2, max: 3, names: [builder], final_from: base}, copies_from: builder, "
+        "pinned: true, order: [COPY a, RUN b], instructions: {required: [USER], forbidden: [ADD], stage: final}, "
+        "run: {required: [x], forbidden: [y, z]}"
+    )
+    assert judged(text, "FROM a\n").expected == (
+        "2 to 3 stages; stages named `builder`; a final stage from the stage `base`; files taken from the stage "
+        "`builder`; every image by a tag other than latest; `COPY a`, then `RUN b`; `USER` in the final stage; "
+        "no `ADD` in the final stage; RUN with `x`; no RUN with `y` or `z`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("instructions: {forbidden: [AD]}", "`AD` begins with no instruction; did you mean ADD"),
+        ("instructions: {forbidden: ['']}", "begins with no instruction"),
+        ("instructions: {}", "asks for nothing"),
+        ("instructions: {required: [COPY --chwon]}", "COPY has no flag `--chwon`"),
+        ("instructions: {required: [USER --x]}", "USER has no flag `--x`; it has none"),
+        ("instructions: {required: [USER], stage: builder}", "'final' or 'any'"),
+        ("order: [COPY .]", "one pattern"),
+        ("order: [COPY ., pip install]", "`pip install` begins with no instruction"),
+        ("run: {forbidden: ['(']}", "no regular expression"),
+        ("run: {}", "asks for nothing"),
+        ("pinned: false", "asks for nothing"),
+    ],
+)
+def test_a_rubric_that_makes_no_sense_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        judged(f"check: dockerfile, {text}", SINGLE)
