@@ -17,6 +17,7 @@ from grader.course.rubric import json_schema
 from grader.engine.trace import Step
 from grader.errors import EngineError, RubricError, SubmissionError
 from grader.result import CheckResult, Fault, Status, silent
+from grader.submission.files import File
 from grader.tests.checks.fakes import FakeApp, FakeImage, FakeWorkshop, answer, broken, check, file, program, subject
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ FAILING: dict[str, tuple[str, Subject, bool]] = {
     ),
     "pytest": ("check: pytest, file: test_for_example.py", subject(folder=Path(__file__).parent / "example"), False),
     "dockerfile": ("check: dockerfile, stages: {min: 2}", subject(), True),
+    "context": ("check: context, max_files: 1", subject(files={"a": File(b"")}), False),
+    "present": (
+        "check: present, path: /a, mode: '0755'",
+        subject(image=FakeImage([{"a": file()}])),
+        True,
+    ),
 }
 RUBRIC = """\
 format: 1
