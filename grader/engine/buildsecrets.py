@@ -1,0 +1,65 @@
+"""How a build gets its secrets: through a session of ours, or as Podman wants them, inside the context."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from grader.engine import credentials, session
+from grader.submission import secretmounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from grader.engine.build import Options
+    from grader.engine.connect import Engine
+    from grader.submission.dockerfile import Dockerfile
+
+
+class Handed(NamedTuple):
+    """The tar to send, and the parameters of the build call that go with it."""
+
+    tar: bytes
+    parameters: Mapping[str, str]
+
+
+@contextmanager
+def handed(engine: Engine, dockerfile: Dockerfile, tar: bytes, options: Options) -> Iterator[Handed]:
+    """What a build has to be sent so that it gets the secrets of ``options``, for as long as it runs.
+
+    A session is opened only where the Dockerfile asks for it, or a registry that BuildKit itself fetches from.
+
+    Raises ``EngineError`` when the engine opens none.
+    """
+    secrets = options.secrets
+    if engine.name == "podman":
+        yield _inside(tar, secrets.values)
+        # It does not say what a step asked for; every mount of a stage that the image is made from does.
+        built = (dockerfile.up_to(options.target) if options.target else None) or dockerfile
+        secrets.asked.update(secretmounts.mounted_ids(built, built.final) & secrets.values.keys())
+        return
+    logins = credentials.of(engine, options.cache_from)
+    if not (logins or secretmounts.needs_session(dockerfile)):
+        yield Handed(tar, {})
+        return
+    with session.opened(engine, secrets, logins) as identity:
+        yield Handed(tar, {"session": identity})
+
+
+def _inside(tar: bytes, values: Mapping[str, bytes]) -> Handed:
+    """Podman takes the files out of the context before it builds (`pkg/api/handlers/compat/images_build.go`)."""
+    if not values:
+        return Handed(tar, {})
+    files = {f"grader-{uuid.uuid4().hex}": (name, value) for name, value in values.items()}
+    content = io.BytesIO(tar)
+    with tarfile.open(fileobj=content, mode="a", format=tarfile.GNU_FORMAT) as archive:
+        for file, (_, value) in files.items():
+            member = tarfile.TarInfo(file)
+            member.size, member.mode = len(value), 0o600
+            archive.addfile(member, io.BytesIO(value))
+    given = [f"id={name},src={file}" for file, (name, _) in files.items()]
+    return Handed(content.getvalue(), {"secrets": json.dumps(given)})
