@@ -58,13 +58,18 @@ class FakeImage(Image):
     """The real reading of layers, on layers that were made up; line 1 is the FROM, layer N comes from line N + 1."""
 
     def __init__(
-        self, layers: Sequence[Mapping[str, Entry]], base: int = 0, content: Mapping[str, str] | None = None
+        self,
+        layers: Sequence[Mapping[str, Entry]],
+        base: int = 0,
+        content: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         self.id = "sha256:fake"
         own = [Origin(number + 2, f"RUN {number}") for number in range(len(layers) - base)]
         self.__dict__ |= {
             "layers": tuple(Layer(str(number), _with_folders(entries)) for number, entries in enumerate(layers)),
             "base_count": base,
+            "config": config or {},
             "origins": (*[Origin(1, "FROM base")] * base, *own),
         }
         self._content = content or {}

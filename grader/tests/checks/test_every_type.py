@@ -45,8 +45,10 @@ FAILING: dict[str, tuple[str, Subject, bool]] = {
         True,
     ),
     "pytest": ("check: pytest, file: test_for_example.py", subject(folder=Path(__file__).parent / "example"), False),
+    "layers": ("check: layers, max: 1", subject(image=FakeImage([{"a": file()}, {"b": file()}])), True),
     "dockerfile": ("check: dockerfile, stages: {min: 2}", subject(), True),
     "context": ("check: context, max_files: 1", subject(files={"a": File(b"")}), False),
+    "config": ("check: config, not_root: true", subject(dockerfile="FROM base\nUSER root\n"), True),
     "present": (
         "check: present, path: /a, mode: '0755'",
         subject(image=FakeImage([{"a": file()}])),
