@@ -11,9 +11,6 @@ from grader.checks.subject import Parts, Subject
 from grader.engine import bases as base_images
 from grader.engine import build as building
 from grader.engine import frontend, leftovers
-from grader.engine.app import Options as AppOptions
-from grader.engine.image import Image
-from grader.engine.sandbox import Sandbox
 from grader.errors import RubricError, SubmissionError
 from grader.result import Progress, ProgressEvent, silent
 from grader.running import Background, Part
@@ -30,8 +27,11 @@ if TYPE_CHECKING:
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.app import App
+    from grader.engine.app import Options as AppOptions
     from grader.engine.build import Build
     from grader.engine.connect import Engine
+    from grader.engine.image import Image
+    from grader.engine.sandbox import Sandbox
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
@@ -96,7 +96,8 @@ class Maker:
         self._ready.get()
 
     def build(self) -> None:
-        """Builds the image; what the app will need is prepared meanwhile."""
+        """Builds the image; what comes after it is loaded and prepared meanwhile."""
+        self._background.start(_load_what_comes_after)
         if self._wants_app():
             self._sandbox.begin(self._background)
         _ = self.subject.build
@@ -209,10 +210,14 @@ class Maker:
         return build
 
     def _image(self, build: Build, dockerfile: Dockerfile) -> Image:
+        from grader.engine.image import Image  # noqa: PLC0415  # see `_load_what_comes_after`
+
         assert build.image_id is not None  # noqa: S101  # a build without an image has raised its failure
         return Image(self._ready.get(), build.image_id, dockerfile, self._run.labels)
 
     def _prepare_sandbox(self) -> Sandbox:
+        from grader.engine.sandbox import Sandbox  # noqa: PLC0415  # see `_load_what_comes_after`
+
         sandbox = Sandbox(self._ready.get(), self._run.labels, probes=[base.reference for base in self.bases])
         sandbox.prepare()
         return sandbox
@@ -225,6 +230,8 @@ class Maker:
                 "Add `app: {port: 5000}` with the port that the app listens on.",
                 where=str(self._rubric.path),
             )
+        from grader.engine.app import Options as AppOptions  # noqa: PLC0415  # see `_load_what_comes_after`
+
         return AppOptions(
             port=app.port,
             path=app.ready.path,
@@ -234,6 +241,11 @@ class Maker:
             memory=app.memory,
             internet=app.network == "internet",
         )
+
+
+def _load_what_comes_after() -> None:
+    """Importing it before the build would keep the engine waiting; during it, it costs nothing."""
+    from grader.engine import image, sandbox  # noqa: F401, PLC0415
 
 
 def _read(image: Image) -> Image:
