@@ -52,8 +52,8 @@ class Dockerfile(Check):
 - id: cache-friendly
   check: dockerfile
   order: [COPY requirements.txt, RUN pip install, COPY .]
-  instructions: {required: [USER], forbidden: [ADD, ENV *PASSWORD*], stage: final}
-  run: {forbidden: ['apt-get (dist-)?upgrade', 'pip install(?!.*--no-cache-dir)']}
+  instructions: {required: [USER], forbidden: [ADD, ENV *PASSWORD*]}
+  run: {forbidden: ['pip install(?!.*--no-cache-dir)'], stage: final}
   points: 10
 """
 

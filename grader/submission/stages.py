@@ -98,8 +98,10 @@ class Dockerfile:
         return self.chain(stage)[0].base
 
     def final_instructions(self) -> tuple[Instruction, ...]:
-        """Every instruction that made the final image, in order, FROM lines excluded."""
-        return tuple(each for stage in self.chain(self.final) for each in stage.instructions)
+        """Every instruction that made the final image, in order: fired triggers among them, FROM lines excluded."""
+        chain = self.chain(self.final)
+        below = [(), *(stage.triggers for stage in chain)]
+        return tuple(each for fired, stage in zip(below, chain, strict=False) for each in (*fired, *stage.instructions))
 
     def copies(self, stage: Stage) -> tuple[CopyFrom, ...]:
         """What the stage takes from other stages and images, in order; what its ONBUILD triggers would take too."""
