@@ -1,43 +1,57 @@
-"""The content of single files of an image."""
+"""Single files of an image, out of a container that never starts."""
 
 from __future__ import annotations
 
-import io
-import tarfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, NotFound
 
+from grader.engine import tarlayer
+from grader.engine.layers import is_whiteout
+from grader.engine.stream import Stream
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from grader.engine.connect import Engine
 
 
 def fetch(engine: Engine, image_id: str, labels: Mapping[str, str], paths: Iterable[str]) -> dict[str, bytes]:
-    """Regular files by their path, out of a container that never starts; missing ones are left out.
+    """Regular files by their path; missing ones are left out. ``labels`` mark the container that is needed."""
+    with _container(engine, image_id, labels) as container:
+        found = {path: _file(engine.client, container, path) for path in paths}
+    return {path: content for path, content in found.items() if content is not None}
 
-    ``labels`` mark the container.
-    """
+
+def first_whiteout(engine: Engine, image_id: str, labels: Mapping[str, str]) -> str | None:
+    """A file of the final file system that has the name of a whiteout; None when there is none."""
+    with _container(engine, image_id, labels) as container:
+        files = tarlayer.members(Stream(engine.client.export(container, chunk_size=1 << 20)))
+        return next((member.name for member, _ in files if is_whiteout(member.name)), None)
+
+
+@contextmanager
+def _container(engine: Engine, image_id: str, labels: Mapping[str, str]) -> Iterator[str]:
+    """A container that never starts."""
     client: Any = engine.client
     # As root: Podman looks the user up even for a container that never starts.
     options: dict[str, Any] = {"command": ["/"], "user": "0", "labels": dict(labels), "network_disabled": True}
     container = client.create_container(image_id, **options)["Id"]
     try:
-        return {path: content for path in paths if (content := _from_container(client, container, path)) is not None}
+        yield container
     finally:
         with suppress(APIError):
             client.remove_container(container, force=True, v=True)
 
 
-def _from_container(client: Any, container: str, path: str) -> bytes | None:
+def _file(client: Any, container: str, path: str) -> bytes | None:
     try:
         chunks, _ = client.get_archive(container, f"/{path}".encode(errors="surrogateescape"))
     except NotFound:
         return None
-    content = b"".join(chunks)
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        member = next((m for m in archive if m.isreg()), None)
-        file = archive.extractfile(member) if member else None
-        return file.read() if file else None
+    for member, archive in tarlayer.members(Stream(chunks)):
+        file = archive.extractfile(member) if member.isreg() else None
+        if file is not None:
+            return file.read()
+    return None

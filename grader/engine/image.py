@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from docker.errors import ImageNotFound
 
 from grader.course.units import human_size
-from grader.engine import contents, export, reading
+from grader.engine import contents, reading
 from grader.engine.app import AppError
-from grader.engine.layers import looks_deleted
+from grader.engine.layers import is_whiteout, looks_deleted
 from grader.engine.merge import merge, resolve
 from grader.engine.origin import LAYERED, Origin, align, keyword
 from grader.errors import EngineError, GraderError, SubmissionError
@@ -69,13 +69,23 @@ class Image:
     def layers(self) -> tuple[Layer, ...]:
         """All layers, lowest first."""
         layers = reading.read(self._engine, self.facts)
-        own = layers[self.base_count :]
         # A folder tells a whiteout from a file that only has its name; a tar does not.
-        if any(entry.kind == "whiteout" for layer in own if not layer.folder for entry in layer.entries.values()):
-            forged = export.forged_whiteouts(self._engine, self.id, self._labels)
-            if forged is not None:
-                raise looks_deleted(forged)
+        own = [layer for layer in layers[self.base_count :] if layer.folder is None]
+        forged = next((name for layer in own for name in layer.entries if is_whiteout(name)), None)
+        if forged is None and any(layer.hides for layer in own):
+            forged = contents.first_whiteout(self._engine, self.id, self._labels)
+        if forged is not None:
+            raise looks_deleted(forged)
         return layers
+
+    @cached_property
+    def programs(self) -> Mapping[int, Mapping[str, str]]:
+        """The compilers in the Dockerfile's own layers: index of the layer -> path -> what it is (`programs.TEXTS`).
+
+        What a later layer deleted or overwrote is among them.
+        """
+        found = {index: reading.programs(layer) for index, layer in enumerate(self.layers) if index >= self.base_count}
+        return {index: programs for index, programs in found.items() if programs}
 
     @cached_property
     def base_count(self) -> int:

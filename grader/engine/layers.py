@@ -48,17 +48,24 @@ class Entry(NamedTuple):
 class Layer:
     """What one layer holds: names (posix, relative to the root, undecodable bytes as surrogates) -> entries.
 
-    ``folder`` is where its files lie on this machine; None when they do not.
+    ``programs`` are the compilers among its files: path of a file -> what it is (`programs.TEXTS`). A layer whose
+    files lie in a ``folder`` of this machine has not been searched for them yet.
     """
 
     diff_id: str
     entries: Mapping[str, Entry]
+    programs: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)
 
     @cached_property
     def size(self) -> int:
         """Bytes of uncompressed content, every file counted once."""
         return sum(entry.size for entry in self.entries.values())
+
+    @property
+    def hides(self) -> bool:
+        """Whether it deletes anything of the layers below."""
+        return any(entry.kind == "whiteout" or entry.opaque for entry in self.entries.values())
 
 
 def with_links(entries: dict[str, Entry], groups: Iterable[list[str]]) -> dict[str, Entry]:
@@ -73,6 +80,11 @@ def with_links(entries: dict[str, Entry], groups: Iterable[list[str]]) -> dict[s
         for name in others:
             entries[name] = content._replace(kind="link", size=0, target=first)
     return entries
+
+
+def is_whiteout(name: str) -> bool:
+    """Whether a path ends in the name of a whiteout."""
+    return name.rpartition("/")[2].startswith(WHITEOUT)
 
 
 def looks_deleted(name: str) -> SubmissionError:

@@ -10,8 +10,9 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from grader.engine import programs
 from grader.engine.layers import WHITEOUT, Entry, looks_deleted, with_links
 
 if TYPE_CHECKING:
@@ -72,6 +73,18 @@ def _walked(root: Path) -> dict[str, Entry]:
                 elif entry.kind == "file" and facts.st_nlink > 1:
                     inodes.setdefault(facts.st_ino, []).append(name)
     return with_links(entries, inodes.values())
+
+
+def programs_in(root: Path, entries: Mapping[str, Entry]) -> dict[str, str]:
+    """The compilers among the files of a layer's folder: path -> what it is (`programs.TEXTS`)."""
+    found: dict[str, str] = {}
+    for name, entry in entries.items():
+        if entry.kind == "file" and programs.may_be_one(entry.size):
+            with (root / name).open("rb", buffering=0) as file:
+                program = programs.recognise(cast("programs.File", file))
+            if program:
+                found[name] = program
+    return found
 
 
 def _from_stat(path: str, facts: os.stat_result) -> Entry:

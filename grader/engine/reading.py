@@ -27,11 +27,18 @@ def read(engine: Engine, image: Mapping[str, Any]) -> tuple[Layer, ...]:
     folders = overlay.folders(engine, image)
     if folders:
         with suppress(overlay.Unreadable):
-            return tuple(Layer(diff_id, overlay.walk(f), f) for diff_id, f in zip(diff_ids, folders, strict=True))
+            return tuple(
+                Layer(d, overlay.walk(folder), {}, folder) for d, folder in zip(diff_ids, folders, strict=True)
+            )
     known = [remembered.recall(diff_id) for diff_id in diff_ids]
-    if all(entries is not None for entries in known):
-        return tuple(Layer(d, e) for d, e in zip(diff_ids, known, strict=True) if e is not None)
+    if all(known):
+        return tuple(layer for layer in known if layer)
     layers = export.saved(engine, image["Id"], diff_ids)
     for layer in layers:
         remembered.remember(layer)
     return layers
+
+
+def programs(layer: Layer) -> Mapping[str, str]:
+    """The compilers among the files of a layer: path -> what it is (`programs.TEXTS`)."""
+    return layer.programs if layer.folder is None else overlay.programs_in(layer.folder, layer.entries)

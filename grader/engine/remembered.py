@@ -16,7 +16,7 @@ from grader.engine.layers import Entry, Layer
 #: Layers remembered on disk; the oldest are forgotten.
 _MOST = 400
 #: Of the form in which they are written.
-_VERSION = 3
+_VERSION = 4
 
 
 def _folder() -> Path:
@@ -27,23 +27,24 @@ def _file(diff_id: str) -> Path:
     return _folder() / f"{hashlib.sha256(diff_id.encode()).hexdigest()}.json.gz"
 
 
-def recall(diff_id: str) -> dict[str, Entry] | None:
+def recall(diff_id: str) -> Layer | None:
     """What was read of this layer before, if it was; a damaged file counts as not read."""
     try:
         raw = json.loads(gzip.decompress(_file(diff_id).read_bytes()))
-        return {name: Entry(*fields) for name, fields in raw.items()}
-    except (OSError, ValueError, TypeError, EOFError, AttributeError):
+        return Layer(diff_id, {name: Entry(*fields) for name, fields in raw["entries"].items()}, dict(raw["programs"]))
+    except (OSError, ValueError, TypeError, EOFError, AttributeError, KeyError):
         return None
 
 
 def remember(layer: Layer) -> None:
-    """Writes a layer's entries for the next run; that this fails is no reason to fail the grading."""
+    """Writes down what a layer holds, for the next run; that this fails is no reason to fail the grading."""
     file = _file(layer.diff_id)
     if file.exists():
         return
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        content = gzip.compress(json.dumps(dict(layer.entries)).encode(), compresslevel=1)
+        raw = {"entries": dict(layer.entries), "programs": dict(layer.programs)}
+        content = gzip.compress(json.dumps(raw).encode(), compresslevel=1)
         with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as new:
             new.write(content)
         Path(new.name).replace(file)

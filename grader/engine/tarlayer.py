@@ -6,44 +6,81 @@ Source: the OCI image specification, layer.md.
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING
+import tarfile
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
-from grader.engine.layers import Entry, with_links
+from grader.engine import programs
+from grader.engine.layers import WHITEOUT, Entry, with_links
 
 if TYPE_CHECKING:
-    import tarfile
+    from collections.abc import Iterable, Iterator
+
+    from grader.engine.stream import Source
+
+#: Marks a directory that hides what layers below had in it.
+_OPAQUE = f"{WHITEOUT}{WHITEOUT}.opq"
 
 
-def from_tar(layer: tarfile.TarFile) -> dict[str, Entry]:
-    """The entries of a layer's tar; whiteouts are names that begin with `.wh.`."""
+class Contents(NamedTuple):
+    """The names in a layer, and the compilers among its files: path -> what they are (`programs.TEXTS`)."""
+
+    entries: dict[str, Entry]
+    programs: dict[str, str]
+
+
+def members(source: Source) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+    """What an archive holds, each to be read before the next is asked for; nothing is kept of those that have passed.
+
+    Raises ``tarfile.TarError`` for what is no archive. Names that are not UTF-8 have surrogates in them.
+    """
+    archive = tarfile.TarFile(fileobj=cast("IO[bytes]", source), encoding="utf-8", errors="surrogateescape")
+    passed: list[tarfile.TarInfo] = archive.members  # type: ignore[attr-defined]  # typeshed has no name for it
+    while (member := archive.next()) is not None:
+        yield member, archive
+        passed.clear()
+
+
+def read(source: Source) -> Contents:
+    """What a layer's tar holds; whiteouts are names that begin with `.wh.`."""
     entries: dict[str, Entry] = {}
+    found: dict[str, str] = {}
     gone: set[str] = set()
     links: dict[str, list[str]] = {}
-    passed: list[tarfile.TarInfo] = layer.members  # type: ignore[attr-defined]  # typeshed has no name for it
-    for member in layer:
+    for member, archive in members(source):
         name = _name(member.name)
         folder, _, last = name.rpartition("/")
-        if last == ".wh..wh..opq":
+        if last == _OPAQUE:
             gone.add(folder)
-        elif last.startswith(".wh.."):
-            continue  # AUFS's own housekeeping, which still shows up in old images
-        elif last.startswith(".wh."):
-            gone.add(f"{folder}/{last[4:]}".lstrip("/"))
+        elif last.startswith(WHITEOUT) and not last.startswith(WHITEOUT * 2):  # twice is AUFS's own housekeeping
+            gone.add(f"{folder}/{last.removeprefix(WHITEOUT)}".lstrip("/"))
         elif name and member.islnk() and _name(member.linkname) in entries:
             _link(name, _name(member.linkname), entries, links)
         elif name:
             entries[name] = _from_member(member)
-        passed.clear()  # tarfile would keep every member it has passed
+            found.pop(name, None)
+            if member.isreg() and programs.may_be_one(member.size):
+                file = archive.extractfile(member)
+                if file is not None and (program := programs.recognise(file)):
+                    found[name] = program
+    _hide(gone - {""}, entries)
+    groups = {id(group): group for group in links.values()}
+    entries = with_links(entries, groups.values())
+    return Contents(entries, {entries[name].target or name: program for name, program in found.items()})
+
+
+def _hide(gone: Iterable[str], entries: dict[str, Entry]) -> None:
+    """A whiteout speaks of the layers below: what this layer has of that name stays, without what it covered."""
+    folders: set[str] = set()
+    for name in entries:
+        folder = name
+        while (folder := folder.rpartition("/")[0]) and folder not in folders:
+            folders.add(folder)
     for name in gone:
-        # A whiteout speaks of the layers below: what this layer has of that name stays, without what it covered.
         here = entries.get(name)
         if here is None:
-            is_folder = any(other.startswith(f"{name}/") for other in entries)
-            entries[name] = Entry("dir", 0, 0o755, opaque=True) if is_folder else Entry("whiteout")
+            entries[name] = Entry("dir", 0, 0o755, opaque=True) if name in folders else Entry("whiteout")
         elif here.kind == "dir":
             entries[name] = here._replace(opaque=True)
-    groups = {id(group): group for group in links.values()}
-    return with_links(entries, groups.values())
 
 
 def _name(path: str) -> str:
