@@ -2,63 +2,38 @@
 
 from __future__ import annotations
 
-import re
+import math
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
+from grader.engine import run
 from grader.engine.namespace import Answer, Namespace, Question
-from grader.errors import EngineError, SubmissionError
+from grader.engine.refusal import AppError
+from grader.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from grader.engine.connect import Engine
+    from grader.engine.processes import Process, View
 
 _LOG_LINES = 20
 _LOG_BYTES = 16_000
-
-# What the engine says at start when the image, not the engine, is at fault: texts seen for mistakes made on purpose. A
-# mere “permission denied” may as well be a limit that the engine may not set.
-_CALLED = r'exec: "[^"]*": (?:stat [^:]*: )?'
-_STARTED_WRONG = (
-    (
-        re.compile(_CALLED + r"(?:no such file or directory|executable file not found|not a directory)"),
-        "The command of the image does not exist in it",
-    ),
-    (re.compile(_CALLED + "permission denied"), "The command of the image may not be executed"),
-    (re.compile(_CALLED + "exec format error"), "The command of the image is no program for this machine"),
-    (re.compile(_CALLED + "is a directory"), "The command of the image is a directory"),
-    (
-        re.compile(r"no command specified|no command or entrypoint (?:provided|specified)|args must not be empty"),
-        "The image has no command to start",
-    ),
-    (
-        re.compile(r"unable to find user|no matching entries in passwd|error looking up user|invalid user"),
-        "The user of the image does not exist in it",
-    ),
-    (re.compile(r"uids and gids must be in range"), "The user of the image has an impossible number"),
-    (re.compile(r"cannot mount volume over existing file"), "A VOLUME of the image lies on a file"),
-    (re.compile(r"too many links|too many levels of symbolic links"), "A symlink of the image goes round in a circle"),
-    (
-        re.compile(r"unable to find group|no matching entries in group|error looking up group"),
-        "The group of the image does not exist in it",
-    ),
-    (
-        re.compile(
-            r"working directory '[^']*' is invalid|chdir to cwd \(|cannot mkdir: .* is not a directory"
-            r"|workdir \"[^\"]*\" does not exist|mkdir .*: not a directory"
-        ),
-        "The working directory of the image cannot be used",
-    ),
-)
+_LOOK_EVERY = 0.02
 
 
 @dataclass(frozen=True)
 class Options:
-    """How an app is started and what tells that it is ready. Times are seconds, memory is bytes."""
+    """How an app is started and what tells that it is ready. Times are seconds, memory is bytes.
+
+    ``at_most`` bounds ``within``, for who has less time. ``read_only`` leaves it nowhere to write but ``tmpfs``, which
+    names directories, and the image's own volumes.
+    """
 
     port: int
     path: str = "/"
@@ -67,10 +42,23 @@ class Options:
     env: Mapping[str, str] = field(default_factory=dict)
     memory: int = 512_000_000
     internet: bool = False
+    at_most: float = math.inf
+    read_only: bool = False
+    tmpfs: Sequence[str] = ()
+
+    @property
+    def patience(self) -> float:
+        """Seconds that it has to become ready."""
+        return min(self.within, self.at_most)
 
 
-class AppError(SubmissionError):
-    """The image's app does not do what it should; ``log`` holds the last lines that it printed."""
+@dataclass(frozen=True)
+class Stopped:
+    """How an app took a signal; without an ``exit_code`` it went on and was killed. ``elapsed`` is seconds."""
+
+    exit_code: int | None
+    elapsed: float
+    log: tuple[str, ...] = ()
 
 
 @dataclass
@@ -82,6 +70,7 @@ class App:
     port: int
     namespace: Namespace = field(repr=False)
     started_in: float
+    view: View = field(repr=False)
 
     def ask(self, method: str, path: str, **options: Any) -> Answer:
         """One HTTP exchange with the app; ``options`` are those of `Question`."""
@@ -90,6 +79,69 @@ class App:
     def log(self) -> tuple[str, ...]:
         """The last lines of what the app printed."""
         return last_lines(self.engine, self.container)
+
+    def run(self, args: Sequence[str], **options: Any) -> run.Finished:
+        """Runs a command in the app's container; ``options`` are those of `run.Command`, whose fences are the app's."""
+        with self._running():
+            return run.in_app(self.engine, self.container, run.Command(args, **options), self._end_commands)
+
+    def processes(self) -> tuple[Process, ...]:
+        """What runs in the container, PID 1 first."""
+        with self._running():
+            return self.view.processes()
+
+    def stop(self, signal: str, within: float) -> Stopped:
+        """Sends ``signal`` (`SIGTERM`) to PID 1, as `docker stop` does, and kills it when it still runs after that."""
+        began = time.monotonic()
+        self._kill(signal)
+        while (state := state_of(self.engine, self.container)).get("Running"):
+            if time.monotonic() - began > within:
+                log = self.log()
+                self._kill("SIGKILL")
+                return Stopped(None, time.monotonic() - began, log)
+            time.sleep(_LOOK_EVERY)
+        return Stopped(int(state["ExitCode"]), time.monotonic() - began, self.log())
+
+    def freeze(self) -> None:
+        """Stops all that runs in the container (SIGSTOP): it keeps its port, but answers nobody."""
+        with self._running():
+            self._kill("SIGSTOP")
+            self.view.freeze()
+
+    def thaw(self) -> None:
+        """Lets what was frozen go on."""
+        with self._running():
+            self.view.thaw()
+            self._kill("SIGCONT")
+
+    def _end_commands(self) -> None:
+        """Where nobody can be told apart from here, what goes on goes with the app."""
+        with suppress(EngineError):
+            self.view.end()
+
+    def _kill(self, signal: str) -> None:
+        """To PID 1; whether it still is there is asked elsewhere."""
+        with suppress(APIError):
+            self.engine.client.kill(self.container, signal)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """What goes wrong because the app is not there any more is the app's doing, not the engine's."""
+        try:
+            yield
+        except EngineError:
+            state = state_of(self.engine, self.container)
+            if state.get("Running"):
+                raise
+            raise exited(state, self.log()) from None
+
+
+def state_of(engine: Engine, container: str) -> Mapping[str, Any]:
+    """The engine's state of an app's container."""
+    try:
+        return engine.client.inspect_container(container)["State"] or {}
+    except NotFound as error:
+        raise EngineError("Somebody removed the app's container", "Grade again.", where=container) from error
 
 
 def last_lines(engine: Engine, container: str) -> tuple[str, ...]:
@@ -107,21 +159,9 @@ def exited(state: Mapping[str, Any], log: tuple[str, ...]) -> AppError:
     if state.get("OOMKilled"):
         return AppError("The app was ended for using more memory than it may", "Let it use less.", log=log)
     return AppError(
-        f"The app ended at once, with exit code {code}",
+        f"The app ended, with exit code {code}",
         "The command has to start the server and stay in the foreground."
         if code == 0
         else "Its last log lines say why.",
         log=log,
-    )
-
-
-def start_failure(error: APIError) -> EngineError | AppError:
-    """What the engine's refusal to create or start a container means."""
-    text = str(error.explanation or error)
-    for pattern, what in _STARTED_WRONG:
-        if pattern.search(text.lower()):
-            return AppError(f"{what}: {text.strip()[:300]}", "Look at CMD, ENTRYPOINT, USER and WORKDIR.")
-    return EngineError(
-        f"The engine could not start the container: {text.strip()[:300]}",
-        "Nothing is counted against the submission. Grade again; `grader doctor` tells more.",
     )

@@ -14,10 +14,10 @@ from docker.errors import ImageNotFound
 
 from grader.course.units import human_size
 from grader.engine import contents, reading
-from grader.engine.app import AppError
 from grader.engine.layers import is_whiteout, looks_deleted
 from grader.engine.merge import merge, resolve
 from grader.engine.origin import LAYERED, Origin, align, keyword
+from grader.engine.refusal import AppError
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import ImageResult, LayerResult
 

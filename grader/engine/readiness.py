@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_time
-from grader.engine.app import AppError
 from grader.engine.namespace import Question
+from grader.engine.refusal import AppError
 
 if TYPE_CHECKING:
     from grader.engine.app import Options
@@ -59,7 +59,7 @@ class Watch:
         if self._answer is not None and not self._answer.error:
             return AppError(
                 f"The app answers GET {options.path} with status {self._answer.status}, "
-                f"not {options.status or 'a success'}, for {human_time(options.within)}",
+                f"not {options.status or 'a success'}, for {human_time(options.patience)}",
                 "Its last log lines may say why.",
                 log=log,
             )
@@ -83,7 +83,7 @@ class Watch:
                 log=log,
             )
         return AppError(
-            f"The app runs, but does not listen on port {options.port} after {human_time(options.within)}",
+            f"The app runs, but does not listen on port {options.port} after {human_time(options.patience)}",
             "Does the command start the server, or wait for something that is not there?",
             log=log,
         )

@@ -1,8 +1,6 @@
 """Runs an image with nothing that it does not need, until its app answers.
 
-No network but its own loopback, no capabilities, no new privileges, bounded memory, processes, CPU, files and logs, no
-mounts, never the engine's socket, never privileged. What the container's command, user or entrypoint does wrong is the
-learner's; what the engine fails to do is not.
+What the container's command, user or entrypoint does wrong is the learner's; what the engine fails to do is not.
 """
 
 from __future__ import annotations
@@ -10,13 +8,14 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import requests
-from docker.errors import APIError, NotFound
-from docker.types import LogConfig, Ulimit
+from docker.errors import APIError
 
-from grader.engine.app import App, exited, last_lines, start_failure
+from grader.engine import fences, run
+from grader.engine.app import App, exited, last_lines, state_of
 from grader.engine.namespace import (
     Answer,
     Entered,
@@ -28,7 +27,9 @@ from grader.engine.namespace import (
     is_ours,
     start_probe,
 )
+from grader.engine.processes import Beside, Local
 from grader.engine.readiness import Watch
+from grader.engine.refusal import start_failure
 from grader.errors import EngineError
 from grader.result import Progress, ProgressEvent, silent
 
@@ -37,10 +38,16 @@ if TYPE_CHECKING:
 
     from grader.engine.app import Options
     from grader.engine.connect import Engine
+    from grader.engine.processes import View
+    from grader.engine.run import Command, Finished
 
 #: How often a waiting grader looks again, in seconds; with `Entered` a look costs well under a millisecond.
 _LOOK_EVERY = 0.01
 _ASK_STATE_EVERY = 0.1
+
+
+#: What it takes to look at processes of other users, and to stop them.
+_LOOKERS = ("SYS_PTRACE", "DAC_READ_SEARCH", "KILL")
 
 
 class Sandbox:
@@ -64,7 +71,7 @@ class Sandbox:
     def prepare(self) -> None:
         """Starts what is needed before an app can be asked; worth doing while the image builds."""
         if not self._enters and self._probe is None:
-            options = self._create_options(memory=128_000_000, mode="none")
+            options = fences.fenced(self._engine, self._labels, memory=128_000_000)
             self._probe = start_probe(self._engine, self._probes, options | {"environment": {}})
             if self._probe:
                 self._containers.append(self._probe.container)
@@ -84,7 +91,11 @@ class Sandbox:
         self._wait(container, namespace, options, began)
         took = time.monotonic() - began
         progress(ProgressEvent("start", f"the app answers on port {options.port} ({took:.1f} s)"))
-        return App(self._engine, container, options.port, namespace, took)
+        return App(self._engine, container, options.port, namespace, took, self._view(container))
+
+    def run(self, image: str, command: Command) -> Finished:
+        """Runs a command in a container of its own; raises as `run.in_image` does."""
+        return run.in_image(self._engine, image, self._labels, command)
 
     def close(self) -> None:
         """Removes the containers and what is in them; from now on none is started."""
@@ -124,9 +135,18 @@ class Sandbox:
 
     def _create(self, image: str, options: Options) -> str:
         published = options.port if self._is_published(options) else None
-        create = self._create_options(options.memory, self._mode(options), published)
+        create = fences.fenced(
+            self._engine,
+            self._labels,
+            options.memory,
+            network_mode=self._mode(options),
+            port_bindings={published: ("127.0.0.1", None)} if published else None,
+            read_only=options.read_only,
+            tmpfs=list(options.tmpfs) or None,
+        )
+        create |= {"environment": dict(options.env), "ports": [published] if published else None}
         try:
-            container: str = self._engine.client.create_container(image, environment=dict(options.env), **create)["Id"]
+            container: str = self._engine.client.create_container(image, **create)["Id"]
         except APIError as error:
             raise start_failure(error) from error
         self._containers.append(container)
@@ -140,27 +160,6 @@ class Sandbox:
     def _is_published(self, options: Options) -> bool:
         """With the internet open, a probe cannot hold the namespace: the engine makes the app's own."""
         return not self._enters and (options.internet or self._probe is None)
-
-    def _create_options(self, memory: int, mode: str, published: int | None = None) -> dict[str, Any]:
-        host = self._engine.client.create_host_config(
-            network_mode=mode,
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            mem_limit=memory,
-            memswap_limit=memory,
-            pids_limit=256,
-            nano_cpus=1_000_000_000,
-            ulimits=_limits(podman=self._engine.name == "podman"),
-            log_config=_bounded_logs(podman=self._engine.name == "podman"),
-            port_bindings={published: ("127.0.0.1", None)} if published else None,
-        )
-        # The engine would run the image's HEALTHCHECK beside our questions; whoever wants it asks for it.
-        return {
-            "labels": self._labels,
-            "host_config": host,
-            "healthcheck": {"test": ["NONE"]},
-            "ports": [published] if published else None,
-        }
 
     def _way_in(self, container: str, options: Options) -> Namespace | None:
         if self._probe and not options.internet:
@@ -184,11 +183,24 @@ class Sandbox:
             raise EngineError("The engine did not publish the app's port", "Grade again.", where=container)
         return int(bound[0]["HostPort"])
 
+    def _view(self, container: str) -> View:
+        return Local(container) if self._enters else Beside(partial(self._look, container))
+
+    def _look(self, container: str, command: Command) -> Finished:
+        """Beside a container, from the first base image that has a Python; as root, who may look at what others run."""
+        done = run.Finished(None, refused="no base image has a Python")
+        for image in self._probes:
+            shared = {"pid_mode": f"container:{container}", "cap_add": list(_LOOKERS), "read_only": True}
+            done = run.in_image(self._engine, image, self._labels, command, **shared)
+            if not done.refused:
+                break
+        return done
+
     # --- waiting ---
 
     def _wait(self, container: str, namespace: Namespace, options: Options, began: float) -> None:
         watch = Watch(options)
-        deadline = began + options.within
+        deadline = began + options.patience
         next_look_at_state = 0.0
         while True:
             now = time.monotonic()
@@ -204,10 +216,7 @@ class Sandbox:
             time.sleep(_LOOK_EVERY)
 
     def _state(self, container: str) -> Mapping[str, Any]:
-        try:
-            return self._engine.client.inspect_container(container)["State"] or {}
-        except NotFound as error:
-            raise EngineError("Somebody removed the app's container", "Grade again.", where=container) from error
+        return state_of(self._engine, container)
 
 
 class _Gone:
@@ -221,16 +230,3 @@ class _Gone:
 
     def close(self) -> None:
         pass
-
-
-def _limits(*, podman: bool) -> list[Ulimit]:
-    limits = [Ulimit(name="nofile", soft=1024, hard=4096), Ulimit(name="core", soft=0, hard=0)]
-    if podman:
-        # Left alone, Podman asks for its own idea of a maximum, which a machine may refuse; `pids_limit` binds anyway.
-        limits.append(Ulimit(name="nproc", soft=8192, hard=8192))
-    return limits
-
-
-def _bounded_logs(*, podman: bool) -> LogConfig:
-    """Podman takes the name for its own k8s-file, and knows of one file only."""
-    return LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m"} | ({} if podman else {"max-file": "1"}))

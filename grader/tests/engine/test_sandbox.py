@@ -12,8 +12,9 @@ import pytest
 from docker.errors import APIError
 
 from grader.engine import namespace, sandbox
-from grader.engine.app import App, AppError, Options, start_failure
+from grader.engine.app import App, Options
 from grader.engine.namespace import Entered, Probe, Published
+from grader.engine.refusal import AppError, start_failure
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineError
 from grader.tests.engine.building import Workshop, unique

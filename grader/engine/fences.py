@@ -1,0 +1,56 @@
+"""What a container of ours may not do, whatever runs in it: one place that says it for apps, commands and probes.
+
+No network but its own loopback unless told otherwise, no capabilities, no new privileges, bounded memory, processes,
+CPU, files and logs, no mounts, never the engine's socket, never privileged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from docker.types import LogConfig, Ulimit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grader.engine.connect import Engine
+
+
+def fenced(engine: Engine, labels: Mapping[str, str], memory: int, **changes: Any) -> dict[str, Any]:
+    """What `create_container` has to be told; ``changes`` are `create_host_config`'s. ``memory`` is bytes."""
+    podman = engine.name == "podman"
+    settings: dict[str, Any] = {
+        "network_mode": "none",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "mem_limit": memory,
+        "memswap_limit": memory,
+        "pids_limit": 256,
+        "nano_cpus": 1_000_000_000,
+        "ulimits": _limits(podman=podman),
+        "log_config": _bounded_logs(podman=podman),
+    }
+    # The engine would run the image's HEALTHCHECK beside our questions; whoever wants it asks for it.
+    return {
+        "labels": dict(labels),
+        "host_config": engine.client.create_host_config(**settings | changes),
+        "healthcheck": {"test": ["NONE"]},
+    }
+
+
+def unlogged() -> LogConfig:
+    """For what is read while it is printed."""
+    return LogConfig(type="none")
+
+
+def _limits(*, podman: bool) -> list[Ulimit]:
+    limits = [Ulimit(name="nofile", soft=1024, hard=4096), Ulimit(name="core", soft=0, hard=0)]
+    if podman:
+        # Left alone, Podman asks for its own idea of a maximum, which a machine may refuse; `pids_limit` binds anyway.
+        limits.append(Ulimit(name="nproc", soft=8192, hard=8192))
+    return limits
+
+
+def _bounded_logs(*, podman: bool) -> LogConfig:
+    """Podman takes the name for its own k8s-file, and knows of one file only."""
+    return LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m"} | ({} if podman else {"max-file": "1"}))

@@ -1,0 +1,216 @@
+"""Runs one command, in a container of its own or in one that runs already, and reads what it prints as data.
+
+The command is the learner's program as much as the app is: it shows what the image does, and can be made to lie. What
+bounds it are the fences of its container, its time and what is kept of its output.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import requests
+from docker.errors import APIError, DockerException
+
+from grader.engine import fences
+from grader.engine.refusal import cannot_be_called, start_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from grader.engine.connect import Engine
+
+#: Seconds that the engine has to tell the end of what has ended, and to bring what was printed last.
+_GRACE = 10.0
+#: Seconds that output may still come after its command has ended: what it left running may hold the pipe for ever.
+_LAST_WORDS = 0.5
+#: How often the engine is asked whether an exec has ended, in seconds, while its output goes on and after that.
+_ASK_EVERY = 0.2
+_LOOK_EVERY = 0.02
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run, without a shell. ``within`` is seconds, ``memory`` bytes; ``limit`` bytes are kept of each output.
+
+    Without ``entrypoint`` the image's own ENTRYPOINT is left out; with it the words are its arguments, as a CMD's are.
+    An empty ``user`` or ``workdir`` is the image's.
+    """
+
+    args: Sequence[str]
+    within: float = 30.0
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    workdir: str = ""
+    entrypoint: bool = False
+    memory: int = 512_000_000
+    limit: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What became of a command. Without an ``exit_code`` it was still running when its time was up, and was ended.
+
+    ``refused`` says why the engine could not call it: then the code is a shell's, 127 for a program that is not there,
+    126 for one that may not be executed. ``stdout_cut`` and ``stderr_cut`` tell that there was more than was kept.
+    ``elapsed`` is seconds.
+    """
+
+    exit_code: int | None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    stdout_cut: bool = False
+    stderr_cut: bool = False
+    elapsed: float = 0.0
+    out_of_memory: bool = False
+    refused: str = ""
+
+
+def in_image(engine: Engine, image: str, labels: Mapping[str, str], command: Command, **fence: Any) -> Finished:
+    """Runs ``command`` in a container of its own, which is removed; ``fence`` are changes to its `fences`.
+
+    Raises ``AppError`` when the image cannot be started whatever the command, ``EngineError`` when the engine fails.
+    """
+    fence = {"log_config": fences.unlogged()} | fence
+    options = fences.fenced(engine, labels, command.memory, **fence)
+    options |= {"environment": dict(command.env), "user": command.user or None, "working_dir": command.workdir or None}
+    words = list(command.args)
+    options |= {"command": words} if command.entrypoint else {"entrypoint": words[:1], "command": words[1:]}
+    container = ""
+    try:
+        container = engine.client.create_container(image, **options)["Id"]
+        return _run(engine.client, container, command)
+    except APIError as error:
+        return _refused(error)
+    finally:
+        if container:
+            with suppress(APIError, requests.RequestException):
+                engine.client.remove_container(container, force=True, v=True)
+
+
+def _run(client: Any, container: str, command: Command) -> Finished:
+    output = _Output(client.attach(container, stdout=True, stderr=True, stream=True, demux=True), command.limit)
+    began = time.monotonic()
+    try:
+        client.start(container)
+        ended = _ends(client, container, command.within)
+        elapsed = time.monotonic() - began
+        if not ended:
+            # It may end by itself at this very moment.
+            with suppress(APIError):
+                client.kill(container)
+        output.wait(_GRACE)
+    finally:
+        output.close()
+    state = client.inspect_container(container)["State"]
+    code = int(state["ExitCode"]) if ended else None
+    return replace(output.told(), exit_code=code, elapsed=elapsed, out_of_memory=bool(state.get("OOMKilled")))
+
+
+def _ends(client: Any, container: str, within: float) -> bool:
+    """Whether a container ends in time; the engine itself is waited for, which is told at once."""
+    try:
+        client.wait(container, timeout=max(0.001, within))
+    except requests.RequestException:
+        # The client library has several errors for a time that is up, and the same ones for an engine that has gone.
+        return not client.inspect_container(container)["State"]["Running"]
+    return True
+
+
+def in_app(engine: Engine, container: str, command: Command, end: Callable[[], None]) -> Finished:
+    """Runs ``command`` in a container that runs already; ``end`` is called when it does not end in time.
+
+    Raises as `in_image` does.
+    """
+    client: Any = engine.client
+    asked = {"user": command.user, "environment": dict(command.env), "workdir": command.workdir or None}
+    try:
+        run = client.exec_create(container, list(command.args), stdout=True, stderr=True, **asked)["Id"]
+        output = _Output(client.exec_start(run, stream=True, demux=True), command.limit)
+    except APIError as error:
+        return _refused(error)
+    began = time.monotonic()
+    try:
+        state = _state_at_end(client, run, output, began + command.within)
+        elapsed = time.monotonic() - began
+        if state["Running"]:
+            end()
+        output.wait(_LAST_WORDS)
+    finally:
+        output.close()
+    told = replace(output.told(), elapsed=elapsed)
+    return told if state["Running"] else _with_code(told, state, podman=engine.name == "podman")
+
+
+def _state_at_end(client: Any, run: str, output: _Output, deadline: float) -> Mapping[str, Any]:
+    """The engine's state of an exec: the end of its output is told at once, its own end has to be asked for."""
+    while True:
+        left = deadline - time.monotonic()
+        output.wait(max(0.0, min(left, _ASK_EVERY)))
+        state: Mapping[str, Any] = client.exec_inspect(run)
+        if not state["Running"] or left <= 0:
+            return state
+        time.sleep(_LOOK_EVERY)
+
+
+def _with_code(told: Finished, state: Mapping[str, Any], *, podman: bool) -> Finished:
+    """Engines print why they could not call a command where it would have printed, each in its own place."""
+    code = int(state["ExitCode"])
+    said = (told.stderr if podman else told.stdout).decode(errors="replace")
+    never_ran = said.startswith("Error: ") and "OCI" in said if podman else not state.get("Pid")
+    if code in (126, 127) and never_ran and (why := cannot_be_called(said)):
+        return replace(told, exit_code=why[1], stdout=b"", stderr=b"", refused=why[0])
+    return replace(told, exit_code=code)
+
+
+def _refused(error: APIError) -> Finished:
+    why = cannot_be_called(str(error.explanation or error))
+    if why is None:
+        raise start_failure(error) from error
+    return Finished(why[1], refused=why[0])
+
+
+class _Output:
+    """Reads to the end what a command prints, beside the caller, and keeps the beginning.
+
+    What is over the limit is read all the same: nobody is to hang because we do not listen.
+    """
+
+    def __init__(self, frames: Any, limit: int) -> None:
+        """``frames`` are the client library's: pairs of bytes of stdout and stderr, of which one is None."""
+        self._frames = frames
+        self._limit = limit
+        self._kept = (bytearray(), bytearray())
+        self._cut = [False, False]
+        self._thread = Thread(target=self._read, name="output", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        # The connection ends with the command, or is closed by `close`.
+        with suppress(OSError, ValueError, requests.RequestException):
+            for frame in self._frames:
+                for index, part in enumerate(frame):
+                    self._keep(index, part or b"")
+
+    def _keep(self, index: int, part: bytes) -> None:
+        room = self._limit - len(self._kept[index])
+        self._cut[index] |= len(part) > room
+        self._kept[index].extend(part[:room])
+
+    def wait(self, seconds: float) -> None:
+        """Until all of it was read, this long at most."""
+        self._thread.join(seconds)
+
+    def close(self) -> None:
+        """Lets go of the connection; one that cannot be closed (SSH) ends with its container."""
+        with suppress(OSError, AttributeError, DockerException):
+            self._frames.close()
+        self._thread.join(_LAST_WORDS)
+
+    def told(self) -> Finished:
+        """What was read so far, of a command of which no more is known yet."""
+        out, err = map(bytes, self._kept)
+        return Finished(None, out, err, stdout_cut=self._cut[0], stderr_cut=self._cut[1])
