@@ -49,6 +49,7 @@ FAILING: dict[str, tuple[str, Subject, bool]] = {
     "dockerfile": ("check: dockerfile, stages: {min: 2}", subject(), True),
     "context": ("check: context, max_files: 1", subject(files={"a": File(b"")}), False),
     "config": ("check: config, not_root: true", subject(dockerfile="FROM base\nUSER root\n"), True),
+    "lint": ("check: lint", subject(dockerfile="FROM debian\n"), True),
     "present": (
         "check: present, path: /a, mode: '0755'",
         subject(image=FakeImage([{"a": file()}])),
