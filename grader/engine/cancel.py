@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
-
-import requests
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from grader.engine.connect import Engine
+    import requests
 
 #: Seconds an engine has to end a build that was cancelled, before the connection is cut.
 GRACE = 10.0
+#: Seconds between two requests to end it.
+_AGAIN = 0.5
 
 
 class Clock:
@@ -32,8 +33,11 @@ class Clock:
 
 
 @contextmanager
-def deadline(engine: Engine, build_id: str, seconds: float) -> Iterator[Clock]:
-    """Cancels the build when the time is up or the caller is interrupted; cuts the line when the engine ignores it."""
+def deadline(seconds: float, stop: Callable[[], None]) -> Iterator[Clock]:
+    """Stops the build when the time is up or the caller is interrupted; cuts the line when the engine ignores it.
+
+    ``stop`` asks the engine to end the build. It may be called several times, and from another thread.
+    """
     clock = Clock(seconds)
     done = threading.Event()
 
@@ -41,36 +45,29 @@ def deadline(engine: Engine, build_id: str, seconds: float) -> Iterator[Clock]:
         if done.wait(seconds):
             return
         clock.expired = True
-        if engine.name == "podman":
-            # It has no call for it: a closed connection is how its builds are ended.
-            _cut(clock.response)
-            return
-        _cancel(engine, build_id)
-        if not done.wait(GRACE):
-            clock.cut = True
-            _cut(clock.response)
+        given_up = time.monotonic() + GRACE
+        while time.monotonic() < given_up:
+            stop()
+            if done.wait(_AGAIN):
+                return
+        clock.cut = True
+        _cut(clock.response)
 
     watcher = threading.Thread(target=watch, name="build-deadline", daemon=True)
     watcher.start()
     try:
         yield clock
     except BaseException:
-        _cancel(engine, build_id)
+        # Cut first: a builder that notices begins no further step while this one is ended.
         _cut(clock.response)
+        stop()
         raise
     finally:
         done.set()
 
 
-def _cancel(engine: Engine, build_id: str) -> None:
-    """Asks the engine to end the build; a connection of its own, because the client's may be busy with the answer."""
-    client: Any = engine.client
-    with suppress(requests.RequestException, OSError):
-        client.post(client._url("/build/cancel"), params={"id": build_id}, timeout=GRACE)  # noqa: SLF001
-
-
 def _cut(response: requests.Response | None) -> None:
-    """Closes the connection of a running build; builders without a cancel call (Podman) stop at that."""
+    """Closes the connection of a running build."""
     connection = getattr(getattr(response, "raw", None), "_connection", None)
     sock = getattr(connection, "sock", None)
     if sock is not None:

@@ -1,6 +1,8 @@
 """What a grading leaves in the engine while it runs, and how it is found again when the grader was killed.
 
-Everything carries the label `grader.run=<id>`, and `grader.owner` names the process that will remove it.
+Everything carries the label `grader.run=<id>`, and `grader.owner` names the process that will remove it. Podman's
+images are the exception. There an image and those it was built from are the cache of the next build, and go together:
+they carry `grader.cache`, stay, and are bounded in number.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 RUN = "grader.run"
 OWNER = "grader.owner"
+CACHE = "grader.cache"
+#: Builds whose images Podman keeps for the builds that come after.
+KEPT = 50
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,36 @@ def remove(engine: Engine, run: Run) -> None:
 
 
 def clean(engine: Engine) -> list[str]:
-    """Removes what killed runs left; what belongs to a run that is still going stays. Returns what was removed."""
-    return _remove(engine, RUN, keep_alive=True)
+    """Removes what killed runs left, and Podman's cache; what belongs to a run that is still going stays.
+
+    Returns what was removed.
+    """
+    removed = _remove(engine, RUN, keep_alive=True)
+    while gone := _remove_images(engine, _kept(engine)):
+        removed += gone
+    return removed
+
+
+def trim(engine: Engine) -> None:
+    """Removes the oldest of the images that Podman has kept for later builds, all but ``KEPT``."""
+    with suppress(APIError, requests.RequestException, OSError):
+        _remove_images(engine, _kept(engine)[KEPT:])
+
+
+def _kept(engine: Engine) -> list[dict[str, Any]]:
+    """The last images of builds and of their stages, newest first; those that they were built from go with them."""
+    images = engine.client.images(filters={"label": CACHE})
+    return sorted((image for image in images if not image.get("RepoTags")), key=lambda image: -image["Created"])
+
+
+def _remove_images(engine: Engine, images: list[dict[str, Any]]) -> list[str]:
+    """What could be removed of ``images``: none that a container is made of."""
+    removed = []
+    for image in images:
+        with suppress(APIError, requests.RequestException):
+            engine.client.remove_image(image["Id"])
+            removed.append(f"image {image['Id'].removeprefix('sha256:')[:12]}")
+    return removed
 
 
 def _remove(engine: Engine, label: str, *, keep_alive: bool) -> list[str]:

@@ -1,7 +1,8 @@
-"""Podman's answer to the build call: the classic text of its own builder, Buildah.
+"""Podman's own builder, Buildah: how it is asked, what it answers, how it is ended, and what it keeps.
 
-The text also carries what RUN steps print, so it is believed only where nothing depends on it: to show progress and to
-find the line of a step that failed. Whether a step came from the cache is not taken from it.
+It answers with classic text, which also carries what RUN steps print. So the text is believed only where nothing
+depends on it: to show progress and to find the line of a step that failed. That a step came from the cache is believed
+when the engine has an image that proves it (`grader.engine.proof`).
 """
 
 from __future__ import annotations
@@ -9,89 +10,162 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from grader.engine import leftovers
+from grader.engine.marked import Mark
+from grader.engine.proof import Claim, Proofs
 from grader.engine.trace import LOG_LIMIT, Step
 from grader.result import Progress, ProgressEvent
+from grader.submission.stages import mounts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from grader.engine.build import Options
+    from grader.engine.connect import Engine
     from grader.submission.dockerfile import Dockerfile, Instruction
 
 _STEP = re.compile(r"^(?:\[(?P<stage>\d+)/\d+\] )?STEP (?P<number>\d+)/\d+: (?P<text>.+)$")
+_CACHED = re.compile(r"^--> Using cache (?P<image>[0-9a-f]{64})$")
 _EXIT_STATUS = re.compile(r"while running runtime: exit status (\d+)\s*$")
+# The same for every build: what differs between two builds is no use to the second one.
+_LABELS = {leftovers.CACHE: "1"}
+# Without this, its builder lets a RUN into the network of the host.
+_OWN_NETWORK = [{"Name": "network", "Host": False, "Path": ""}]
 
 
-class ClassicLog:
-    """What Buildah says while it builds."""
+class Buildah:
+    """One build by Podman: what it is asked, what it says, and how it ends."""
 
-    def __init__(self, dockerfile: Dockerfile, progress: Progress) -> None:
+    def __init__(self, engine: Engine, dockerfile: Dockerfile, options: Options, progress: Progress) -> None:
         """Starts empty; ``dockerfile`` ties steps to lines."""
+        self._engine = engine
         self._dockerfile = dockerfile
+        self._options = options
         self._progress = progress
-        self._steps: list[tuple[_Place, list[str]]] = []
+        self._steps: list[_Told] = []
+        self._mark = Mark()
+        self._distrusts_cache = options.cache and _mounts_files(dockerfile)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What is asked of this builder alone.
+
+        `cachefrom` is not: to Podman it means a repository of cache entries, not an image.
+        """
+        asked = {
+            "labels": json.dumps(_LABELS),
+            "nsoptions": json.dumps(_OWN_NETWORK),
+            "ulimits": json.dumps([self._mark.ulimit]),
+        }
+        return asked | ({"nocache": "1"} if self._distrusts_cache else {})
+
+    def stop(self) -> None:
+        """Ends the step that runs; the builder then ends the build."""
+        images = [reference for reference, _ in self._dockerfile.external_images()]
+        self._mark.end(self._engine, images, self._options.labels)
+
+    def finish(self) -> None:
+        """Bounds what builds leave for those that come after; to be called when the build is over."""
+        if any(not step.cached for step in self.steps()):
+            leftovers.trim(self._engine)
 
     def feed(self, message: Mapping[str, Any]) -> None:
         """Takes in one JSON line of the engine's answer."""
         for line in str(message.get("stream", "")).splitlines():
             if match := _STEP.match(line):
-                place = _Place(match["text"], int(match["stage"] or 1) - 1, int(match["number"]) - 2)
-                self._steps.append((place, []))
+                place = int(match["stage"] or 1) - 1, int(match["number"]) - 2
+                self._steps.append(_Told(match["text"], *place))
                 self._progress(ProgressEvent("build", line))
             elif self._steps:
-                log = self._steps[-1][1]
-                log.append(line)
-                del log[: -LOG_LIMIT // 100]
+                self._steps[-1].add(line)
                 self._progress(ProgressEvent("build", line, detail=True))
 
     def steps(self) -> tuple[Step, ...]:
         """The steps so far."""
-        return tuple(self._step(place, log, "") for place, log in self._steps)
+        told = zip(self._steps, self._states(), strict=True)
+        return tuple(self._step(step, cached) for step, cached in told if not step.is_ours)
+
+    def _states(self) -> list[bool | None]:
+        """Whether each step came from the cache; None where that cannot be told."""
+        if self._distrusts_cache:
+            # Each step ran because we had it so, which says nothing about the Dockerfile.
+            return [None] * len(self._steps)
+        claims = [Claim(told.stage, told.below, told.text, told.claim) for told in self._steps]
+        return Proofs(self._engine, claims, cache=self._options.cache).states()
 
     def culprit(self, error: str) -> Step | None:
         """The step that ``error`` names, else the last one."""
         # The error quotes the step as it is, quotation marks and all: only a comparison finds its end.
-        named = [found for found in self._steps if error.startswith(f'building at STEP "{found[0].text}": ')]
+        named = [found for found in self._steps if error.startswith(f'building at STEP "{found.text}": ')]
         found = next(iter([*named[::-1], *self._steps[::-1]]), None)
-        return self._step(*found, error) if found else None
+        return self._step(found, None, error) if found else None
 
-    def _step(self, place: _Place, log: list[str], error: str) -> Step:
-        text = place.text
-        instruction = self._instruction(place)
+    def _step(self, told: _Told, cached: bool | None, error: str = "") -> Step:  # noqa: FBT001
+        instruction = self._instruction(told)
         code = _EXIT_STATUS.search(error)
         return Step(
-            name=text,
+            name=told.text,
             line=instruction.line if instruction else None,
-            instruction=instruction.text if instruction else text,
+            instruction=instruction.text if instruction else told.text,
             stage="",
-            cached=None,
+            cached=cached,
             duration=None,
             error=error,
             exit_code=int(code[1]) if code else None,
-            log="\n".join(log)[-LOG_LIMIT:],
+            log="\n".join(told.log)[-LOG_LIMIT:],
         )
 
-    def _instruction(self, place: _Place) -> Instruction | None:
+    def _instruction(self, told: _Told) -> Instruction | None:
         """The one that is counted there, else the first that reads the same: Buildah leaves out what it needs not."""
         stages = self._dockerfile.stages
-        if place.stage < len(stages) and 0 <= place.below < len(stages[place.stage].instructions):
-            counted = stages[place.stage].instructions[place.below]
-            if _plain(counted.text) == _plain(place.text):
+        if told.stage < len(stages) and 0 <= told.below < len(stages[told.stage].instructions):
+            counted = stages[told.stage].instructions[told.below]
+            if _plain(counted.text) == _plain(told.text):
                 return counted
         for stage in stages:
             for instruction in (stage.from_instruction, *stage.instructions):
-                if _plain(instruction.text) == _plain(place.text):
+                if _plain(instruction.text) == _plain(told.text):
                     return instruction
         return None
 
 
-class _Place(NamedTuple):
-    """A step as Buildah writes and counts it: ``below`` is that of the instruction below FROM, -1 is FROM."""
+@dataclass
+class _Told:
+    """A step as Buildah writes and counts it: ``below`` is that of the instruction below FROM, -1 is FROM.
+
+    ``claim`` is the image that it says the step has come from.
+    """
 
     text: str
     stage: int
     below: int
+    claim: str = ""
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it sets our label; no Dockerfile asks for that."""
+        return any(self.text == f'LABEL "{key}"="{value}"' for key, value in _LABELS.items())
+
+    def add(self, line: str) -> None:
+        """Takes in a line of what is said while it runs."""
+        if not self.log and (match := _CACHED.match(line)):
+            self.claim = match["image"]
+        self.log.append(line)
+        del self.log[: -LOG_LIMIT // 100]
+
+
+def _mounts_files(dockerfile: Dockerfile) -> bool:
+    """Whether a RUN reads files that Buildah forgets to compare with those of the cached step (seen with 1.28)."""
+    every = (instruction for stage in dockerfile.stages for instruction in stage.instructions)
+    return any(
+        mount.type == "bind" or mount.source
+        for instruction in every
+        for mount in mounts(instruction.trigger or instruction)
+    )
 
 
 def _plain(text: str) -> str:

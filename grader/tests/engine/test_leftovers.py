@@ -59,7 +59,8 @@ def test_clean_removes_what_a_dead_process_left_and_nothing_else(workshop: Works
         for labels in every:
             create(workshop, labels)
         workshop.build(f"FROM debian:bookworm-slim\nLABEL x={unique()}\n", labels=dead)
-        assert there(workshop, dead) == 2
+        # Podman keeps the image for the next build, whoever made it, until one cleans.
+        assert there(workshop, dead) == (1 if workshop.engine.name == "podman" else 2)
         removed = leftovers.clean(workshop.engine)
         kept = [there(workshop, labels) for labels in every]
     finally:
