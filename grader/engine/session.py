@@ -17,6 +17,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from requests import certs
+
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
@@ -102,12 +104,12 @@ async def _cancelled() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    # A transport closes its socket in the next turn of the loop.
+    await asyncio.sleep(0)
 
 
 async def _closed(transport: asyncio.Transport) -> None:
     transport.close()
-    # The transport tells its protocol that it is closed in the next turn of the loop.
-    await asyncio.sleep(0)
 
 
 # --- the connection ---------------------------------------------------------------------------------------------------
@@ -125,31 +127,37 @@ async def _connected(engine: Engine, identity: str, services: _Services) -> asyn
     def upgrade() -> _Upgrade:
         return _Upgrade(_request(engine, identity), serve, loop.create_future())
 
-    protocol: _Upgrade
     client: Any = engine.client
     address = urlsplit(client.base_url)
     if engine.endpoint.startswith("unix://"):
-        _, protocol = await loop.create_unix_connection(upgrade, engine.endpoint.removeprefix("unix://"))
+        transport, protocol = await loop.create_unix_connection(upgrade, engine.endpoint.removeprefix("unix://"))
     elif address.scheme in ("http", "https") and not engine.endpoint.startswith(("ssh://", "npipe://")):
         secure = _tls(client) if address.scheme == "https" else None
-        _, protocol = await loop.create_connection(upgrade, address.hostname, address.port, ssl=secure)
+        transport, protocol = await loop.create_connection(upgrade, address.hostname, address.port, ssl=secure)
     else:
         raise EngineError(
             "Build secrets cannot be given to an engine over SSH or a named pipe",
             "Point DOCKER_HOST at it with unix:// or tcp://, or grade on the engine's own machine.",
             where=engine.endpoint,
         )
-    return await protocol.upgraded
+    try:
+        await protocol.upgraded
+    except BaseException:
+        transport.close()
+        raise
+    return transport
 
 
 def _tls(client: Any) -> ssl.SSLContext:
-    """What the SDK was told of certificates, for a connection of our own."""
-    context = ssl.create_default_context(cafile=client.verify if isinstance(client.verify, str) else None)
-    if not client.verify:
+    """Which certificates the SDK shows and believes, for a connection of our own."""
+    settings = client.merge_environment_settings(client.base_url, {}, None, None, None)
+    believed = settings["verify"]
+    context = ssl.create_default_context(cafile=believed if isinstance(believed, str) else certs.where())
+    if not believed:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if client.cert:
-        context.load_cert_chain(*client.cert)
+    if settings["cert"]:
+        context.load_cert_chain(*settings["cert"])
     return context
 
 
@@ -175,7 +183,7 @@ def _request(engine: Engine, identity: str) -> bytes:
 class _Upgrade(asyncio.Protocol):
     """Asks for the session in HTTP/1.1; once the engine has agreed, hands the connection on to what ``serve`` makes."""
 
-    def __init__(self, request: bytes, serve: Callable[[], Any], upgraded: asyncio.Future[asyncio.Transport]) -> None:
+    def __init__(self, request: bytes, serve: Callable[[], Any], upgraded: asyncio.Future[None]) -> None:
         self.upgraded = upgraded
         self._request = request
         self._serve = serve
@@ -203,7 +211,7 @@ class _Upgrade(asyncio.Protocol):
         # The engine may have begun to speak HTTP/2 in the same packet.
         if rest:
             protocol.data_received(rest)
-        self.upgraded.set_result(self._transport)
+        self.upgraded.set_result(None)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._give_up("it closed the connection")
