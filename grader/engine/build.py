@@ -12,6 +12,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import requests
 from docker.errors import APIError
 
 from grader.engine import blame, buildsecrets, cancel, network
-from grader.engine.podman import ClassicLog
+from grader.engine.podman import Buildah
 from grader.engine.session import Secrets
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
@@ -100,14 +101,14 @@ def _check_network(engine: Engine, dockerfile: Dockerfile, step: Step | None, op
 def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: Options, progress: Progress) -> Build:
     """One build."""
     started = time.monotonic()
-    log = _Log(dockerfile, progress) if engine.name == "docker" else ClassicLog(dockerfile, progress)
-    build_id = uuid.uuid4().hex
+    builder = _BuildKit if engine.name == "docker" else Buildah
+    log = builder(engine, dockerfile, options, progress)
     try:
         with (
             buildsecrets.handed(engine, dockerfile, context.tar, options) as (tar, more),
-            cancel.deadline(engine, build_id, options.timeout) as clock,
+            cancel.deadline(options.timeout, log.stop) as clock,
         ):
-            parameters = {**_parameters(context, build_id, options, _proxies(engine)), **more}
+            parameters = {**_parameters(context, options, _proxies(engine)), **log.parameters, **more}
             image_id, error = _run(engine, tar, parameters, log, clock)
     except (requests.RequestException, OSError, APIError, ValueError) as fault:
         raise EngineError(
@@ -116,6 +117,7 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
             where=engine.endpoint,
         ) from fault
     duration = time.monotonic() - started
+    log.finish()
     steps = log.steps()
     failure = _failure(error, log, options, clock, dockerfile) if error or clock.expired else None
     if isinstance(failure, EngineError):
@@ -127,14 +129,34 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
     return Build(image_id, steps, duration, asked=frozenset(options.secrets.asked))
 
 
-class _Log:
-    """What BuildKit says while it builds."""
+class _BuildKit:
+    """One build by BuildKit: what it is asked, what it says, and how it ends."""
 
-    def __init__(self, dockerfile: Dockerfile, progress: Progress) -> None:
+    def __init__(self, engine: Engine, dockerfile: Dockerfile, options: Options, progress: Progress) -> None:
+        self._engine = engine
         self._dockerfile = dockerfile
+        self._options = options
         self._trace = Trace()
         self._progress = progress
         self._told: set[str] = set()
+        self._id = uuid.uuid4().hex
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What is asked of this builder alone."""
+        asked = {"version": "2", "buildid": self._id, "labels": json.dumps(dict(self._options.labels))}
+        if self._options.cache_from:
+            asked["cachefrom"] = json.dumps(self._options.cache_from)
+        return asked
+
+    def stop(self) -> None:
+        """Asks the engine to end the build; by a connection of its own, for the client's is busy with the answer."""
+        client: Any = self._engine.client
+        with suppress(requests.RequestException, OSError):
+            client.post(client._url("/build/cancel"), params={"id": self._id}, timeout=cancel.GRACE)  # noqa: SLF001
+
+    def finish(self) -> None:
+        """Nothing: the engine itself bounds what it keeps."""
 
     def feed(self, message: Mapping[str, Any]) -> None:
         """Takes in one JSON line of the engine's answer."""
@@ -169,7 +191,7 @@ class _Log:
 
 
 def _run(
-    engine: Engine, tar: bytes, parameters: Mapping[str, str], log: _Log | ClassicLog, clock: cancel.Clock
+    engine: Engine, tar: bytes, parameters: Mapping[str, str], log: _BuildKit | Buildah, clock: cancel.Clock
 ) -> tuple[str | None, str]:
     """Image id and error text, either of which may be missing."""
     client: Any = engine.client
@@ -215,21 +237,13 @@ def _proxies(engine: Engine) -> dict[str, str]:
     return {spelled: value for name, value in given.items() if value for spelled in (name, name.upper())}
 
 
-def _parameters(context: Context, build_id: str, options: Options, proxies: Mapping[str, str]) -> dict[str, str]:
-    parameters = {
-        "version": "2",
-        "buildid": build_id,
-        "dockerfile": context.dockerfile,
-        "labels": json.dumps(dict(options.labels)),
-        "rm": "1",
-        "forcerm": "1",
-    }
+def _parameters(context: Context, options: Options, proxies: Mapping[str, str]) -> dict[str, str]:
+    """What is asked of every builder."""
+    parameters = {"dockerfile": context.dockerfile, "rm": "1", "forcerm": "1"}
     if not options.cache:
         parameters["nocache"] = "1"
     if options.target:
         parameters["target"] = options.target
-    if options.cache_from:
-        parameters["cachefrom"] = json.dumps(options.cache_from)
     if arguments := {**proxies, **options.args}:
         parameters["buildargs"] = json.dumps(arguments)
     return parameters
@@ -253,7 +267,7 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
 
 
 def _failure(
-    error: str, log: _Log | ClassicLog, options: Options, clock: cancel.Clock, dockerfile: Dockerfile
+    error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, dockerfile: Dockerfile
 ) -> GraderError:
     step = log.culprit(error)
     if clock.expired:
