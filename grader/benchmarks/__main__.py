@@ -1,12 +1,12 @@
-"""`python -m grader.benchmarks single|list`."""
+"""`python -m grader.benchmarks single|list|checks`."""
 
 from __future__ import annotations
 
 import sys
 
-from grader.benchmarks import listing, single
+from grader.benchmarks import checks, listing, single
 
-BENCHMARKS = {"single": single.main, "list": listing.main}
+BENCHMARKS = {"single": single.main, "list": listing.main, "checks": checks.main}
 
 
 def main() -> int:
