@@ -104,12 +104,10 @@ class Layers(Check):
         return ", ".join(parts)
 
     def _waste_faults(self, image: Image, pairs: list[Pair]) -> Iterator[tuple[str, int | None]]:
-        if self.max_wasted is None or image.wasted <= self.max_wasted:
-            return
         left = image.wasted
         for pair in pairs[:_TOLD]:
-            if left <= self.max_wasted:
-                break
+            if self.max_wasted is None or left <= self.max_wasted:
+                return
             left -= pair.size
             yield _words(image, pair), pair.added.line
 

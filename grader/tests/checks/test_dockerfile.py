@@ -156,6 +156,7 @@ def test_the_stage_that_the_final_image_takes_from(dockerfile: str, fits: bool) 
         (CHAINED, []),
         ("FROM slim AS base\nFROM base AS more\nFROM more\n", []),
         (GOOD, [("the final stage starts from slim", 3)]),
+        ("FROM slim AS base\n", [("the final stage starts from slim", 1)]),
         ("FROM slim AS base\nFROM slim\nCOPY --from=base /a /a\n", [("the final stage starts from slim", 2)]),
     ],
 )
