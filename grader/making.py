@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from grader.engine.build import Build
     from grader.engine.connect import Engine
     from grader.engine.image import Image
+    from grader.engine.run import Finished
     from grader.engine.sandbox import Sandbox
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
@@ -140,6 +141,15 @@ class Maker:
         if image.config.get("User"):
             image.check_accounts()
         return self._sandbox.get().start(image.id, options, progress=self._request.progress)
+
+    def run(self, image: Image, args: Sequence[str], **options: Any) -> Finished:
+        """Runs a command in a container of ``image``; ``options`` are those of `engine.run.Command`."""
+        from grader.engine.run import Command  # noqa: PLC0415  # see `_load_what_comes_after`
+
+        command = Command(args, memory=self._rubric.app.memory if self._rubric.app else Command.memory, **options)
+        if image.config.get("User") or command.user:
+            image.check_accounts()
+        return self._sandbox.get().run(image.id, command)
 
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
         """Builds again with whole new contents of some files; ``options`` are those of `engine.build.Options`."""

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from grader.engine.app import App
     from grader.engine.build import Build
     from grader.engine.image import Image
+    from grader.engine.run import Finished
     from grader.running import Part
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
@@ -35,6 +36,9 @@ class Workshop(Protocol):
 
     def start_app(self, image: Image, **changes: Any) -> App:
         """Another app of ``image``; ``changes`` are to the options of the rubric's own (`engine.app.Options`)."""
+
+    def run(self, image: Image, args: Sequence[str], **options: Any) -> Finished:
+        """Runs a command in a container of its own; ``options`` are those of `engine.run.Command`."""
 
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
         """Builds again, with other contents of some files; ``options`` are those of `engine.build.Options`."""
@@ -93,6 +97,10 @@ class Subject:
     def start(self, **changes: Any) -> App:
         """Another app of the same image, started otherwise; ``changes`` are to `engine.app.Options`."""
         return self.workshop.start_app(self.image, **changes)
+
+    def run(self, args: Sequence[str], **options: Any) -> Finished:
+        """Runs a command in a container of the image's own; ``options`` are those of `engine.run.Command`."""
+        return self.workshop.run(self.image, args, **options)
 
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
         """Builds again with ``changes``, whole contents by path; ``options`` are those of `engine.build.Options`.

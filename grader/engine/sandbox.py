@@ -61,7 +61,9 @@ class Sandbox:
         self._engine = engine
         self._labels = dict(labels)
         self._probes = probes
+        #: Held ready for the next app, which takes it.
         self._probe: Probe | None = None
+        self._probe_containers: list[str] = []
         self._containers: list[str] = []
         self._namespaces: list[Namespace] = []
         self._enters = engine.local
@@ -74,7 +76,7 @@ class Sandbox:
             options = fences.fenced(self._engine, self._labels, memory=128_000_000)
             self._probe = start_probe(self._engine, self._probes, options | {"environment": {}})
             if self._probe:
-                self._containers.append(self._probe.container)
+                self._probe_containers.append(self._probe.container)
 
     def start(self, image: str, options: Options, *, progress: Progress = silent) -> App:
         """An app that has answered. Raises ``AppError`` when it does not, ``EngineError`` when the engine fails."""
@@ -102,44 +104,51 @@ class Sandbox:
         self._closed = True
         for namespace in self._namespaces:
             namespace.close()
-        probe = self._probe.container if self._probe else ""
-        apps = [container for container in self._containers if container != probe]
-        with ThreadPoolExecutor(max(1, len(apps)), "removing") as pool:
-            list(pool.map(self._remove, apps))
-        # Podman keeps a container whose namespace others share.
-        if probe in self._containers:
-            self._remove(probe)
+        # Podman keeps a container whose namespace others share: the apps go first.
+        for containers in (self._containers, self._probe_containers):
+            with ThreadPoolExecutor(max(1, len(containers)), "removing") as pool:
+                list(pool.map(self._remove, tuple(containers)))
 
     def _remove(self, container: str) -> None:
         """What cannot be removed now is found by its label later."""
         with suppress(APIError, requests.RequestException):
             self._engine.client.remove_container(container, force=True, v=True)
-        with suppress(ValueError):
-            # A thread that still starts an app and the one that cleans up may both come here.
-            self._containers.remove(container)
+        for containers in (self._containers, self._probe_containers):
+            with suppress(ValueError):
+                # A thread that still starts an app and the one that cleans up may both come here.
+                containers.remove(container)
 
     # --- starting ---
 
     def _running(self, image: str, options: Options) -> tuple[str, Namespace | None]:
         """A started container and the way to its app; None when there is none from here."""
-        self.prepare()
-        container = self._create(image, options)
+        probe = self._take_probe(options)
+        container = self._create(image, options, probe)
         try:
             self._engine.client.start(container)
         except APIError as error:
             raise start_failure(error) from error
-        namespace = self._way_in(container, options)
-        if namespace is not None and not isinstance(namespace, Probe):
+        namespace = probe or self._way_in(container, options)
+        if namespace is not None and not probe:
             self._namespaces.append(namespace)
         return container, namespace
 
-    def _create(self, image: str, options: Options) -> str:
-        published = options.port if self._is_published(options) else None
+    def _take_probe(self, options: Options) -> Probe | None:
+        """One for each app: two could not listen on the same port. With the internet open the namespace is its own."""
+        if self._enters or options.internet:
+            return None
+        self.prepare()
+        probe, self._probe = self._probe, None
+        return probe
+
+    def _create(self, image: str, options: Options, probe: Probe | None) -> str:
+        published = None if self._enters or probe else options.port
+        own = "bridge" if options.internet or published else "none"
         create = fences.fenced(
             self._engine,
             self._labels,
             options.memory,
-            network_mode=self._mode(options),
+            network_mode=f"container:{probe.container}" if probe else own,
             port_bindings={published: ("127.0.0.1", None)} if published else None,
             read_only=options.read_only,
             tmpfs=list(options.tmpfs) or None,
@@ -152,18 +161,7 @@ class Sandbox:
         self._containers.append(container)
         return container
 
-    def _mode(self, options: Options) -> str:
-        if options.internet or self._is_published(options):
-            return "bridge"
-        return f"container:{self._probe.container}" if self._probe else "none"
-
-    def _is_published(self, options: Options) -> bool:
-        """With the internet open, a probe cannot hold the namespace: the engine makes the app's own."""
-        return not self._enters and (options.internet or self._probe is None)
-
     def _way_in(self, container: str, options: Options) -> Namespace | None:
-        if self._probe and not options.internet:
-            return self._probe
         if self._enters:
             return self._enter(container)
         self.notes.append("The app ran with a network: this engine lets nobody into a container without one.")

@@ -127,6 +127,7 @@ def start(workshop: Workshop) -> Iterator[Start]:
     for box in opened:
         box.close()
         assert not box._containers
+        assert not box._probe_containers
     only = {"label": f"grader.run={workshop.run.id}"}
     assert not workshop.engine.client.containers(all=True, filters=only)
 
@@ -288,7 +289,7 @@ def test_an_engine_whose_processes_are_not_this_machines_is_asked_through_a_prob
         app = box.start(image.id, Options(5000))
         assert isinstance(app.namespace, Probe)
         assert app.ask("GET", "/").body == b"hello"
-        assert len(box._containers) == 2
+        assert (len(box._containers), len(box._probe_containers)) == (1, 1)
     with opened(workshop, local=True, probes=()) as box:
         assert isinstance(box.start(image.id, Options(5000)).namespace, Published)
         assert box.notes
