@@ -48,13 +48,10 @@ class Dockerfile(Check):
   copies_from: builder
   final_base: ["python:3.11-slim"]
   pinned: true
-  points: 15
-- id: cache-friendly
-  check: dockerfile
-  order: [COPY requirements.txt, RUN pip install, COPY .]
+  order: [COPY requirements.txt, RUN pip wheel]
   instructions: {required: [USER], forbidden: [ADD, ENV *PASSWORD*]}
-  run: {forbidden: ['pip install(?!.*--no-cache-dir)'], stage: final}
-  points: 10
+  run: {forbidden: ['pip install(?!.*--no-cache-dir)']}
+  points: 15
 """
 
     reason: ClassVar[str] = (
