@@ -114,7 +114,7 @@ class Config(Check):
         """Names everything that is not as it should be; the line is that of the first instruction that says so."""
         config = subject.image.config
         faults = [*self._faults(subject, config)]
-        evidence = {name: config.get(name) for name in _SHOWN}
+        evidence: dict[str, Any] = {name: config.get(name) for name in _SHOWN}
         if not faults:
             return passed(expected=self.expectation(), got="as asked", **evidence)
         lines = (configured.line_of(subject.dockerfile, fault.keyword, fault.name) for fault in faults)

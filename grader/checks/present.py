@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from grader.checks._accounts import GROUPS, USERS, accounts, look_up, named
 from grader.checks._text import Regex, found, shown
@@ -26,8 +26,14 @@ _SEARCHED = 1_000_000
 _KINDS = {"file": "file", "link": "file", "dir": "directory", "symlink": "symlink", "special": "device or pipe"}
 _OF_CONTENT = ("text", "matches", "sha256", "same_as", "empty", "min_size", "max_size")
 
-#: A path in the image.
-ImagePath = Annotated[str, Field(pattern=r"^/[^\x00]*[^/\x00]")]
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or not path.strip("/") or "\0" in path:
+        raise ValueError(f"`{path}` is no path in an image; begin it with a slash and name something")
+    return path
+
+
+ImagePath = Annotated[str, AfterValidator(_absolute), Field(json_schema_extra={"pattern": "^/+[^/]"})]
 
 
 class _Found(NamedTuple):

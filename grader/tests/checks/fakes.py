@@ -89,6 +89,8 @@ def _with_folders(entries: Mapping[str, Entry]) -> dict[str, Entry]:
 class FakeApp:
     """Answers with what it is told to, or what a function makes of the request."""
 
+    port = 5000
+
     def __init__(self, answer: Answer | Callable[..., Answer]) -> None:
         self._answer = answer
         self.asked: list[tuple[str, str, dict[str, Any]]] = []

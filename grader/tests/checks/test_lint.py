@@ -29,7 +29,7 @@ def linted(text: str, dockerfile: str, **more: Any) -> Outcome:
 @pytest.fixture
 def uninstalled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine without hadolint."""
-    monkeypatch.setattr(linting.shutil, "which", lambda *_args, **_more: None)
+    monkeypatch.setattr("shutil.which", lambda *_args, **_more: None)
     linting._found.cache_clear()
     yield
     linting._found.cache_clear()

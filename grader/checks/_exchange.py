@@ -1,0 +1,156 @@
+"""One HTTP request of a rubric, and what it expects of the answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from grader.checks._fresh import refuse_unknown_forms
+from grader.checks._json import refuse_schema
+from grader.checks._text import Regex
+from grader.course.units import ByteSize, Duration, human_time
+
+METHODS = ("get", "post", "put", "delete", "head", "patch", "options")
+#: A header's name (RFC 9110, 5.6.2), and what no value may hold.
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NO_VALUE = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
+#: Seconds that an app is waited for where the rubric does not say, and when it is slower than that says.
+PATIENCE = 10.0
+
+StatusCode = Annotated[int, Field(ge=100, le=599)]
+
+
+class Exchange(BaseModel):
+    """A request, and what its answer has to be like."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+    get: str | None = Field(default=None, description="The path to ask for with GET.")
+    post: str | None = Field(default=None, description="The path to ask for with POST.")
+    put: str | None = Field(default=None, description="The path to ask for with PUT.")
+    delete: str | None = Field(default=None, description="The path to ask for with DELETE.")
+    head: str | None = Field(default=None, description="The path to ask for with HEAD.")
+    patch: str | None = Field(default=None, description="The path to ask for with PATCH.")
+    options: str | None = Field(default=None, description="The path to ask for with OPTIONS.")
+    headers: dict[str, str] = Field(default={}, description="Headers of the request.")
+    body: str = Field(default="", description="Body of the request.")
+    json_body: Any = Field(default=None, description="Body of the request, as JSON and with its Content-Type.")
+    follow_redirects: bool = Field(
+        default=False, description="Whether the answer that counts is the one that redirects inside the app lead to."
+    )
+    within: Duration = Field(
+        default=PATIENCE,
+        description="How soon the answer is complete. Below 2 s the best of three counts, but for requests that change "
+        "something.",
+    )
+    limit: ByteSize = Field(default=1_000_000, description="What is read of the answer's body.")
+    status: StatusCode | tuple[StatusCode, ...] = Field(
+        default=200, description="The status that is expected, or several."
+    )
+    location: str | None = Field(
+        default=None, min_length=1, description="Where the answer redirects to: a path of the app, or a whole URL."
+    )
+    response_headers: dict[str, str] = Field(default={}, description="Headers that the answer must carry.")
+    text: str | None = Field(default=None, min_length=1, description="A text that the body must contain.")
+    matches: Regex | None = Field(default=None, description="A regular expression that must be found in the body.")
+    expected_json: Any = Field(
+        default=None, alias="json", description="JSON that the body must contain: every key and item given here."
+    )
+    json_schema: Any = Field(
+        default=None,
+        json_schema_extra={"type": ["object", "boolean"]},
+        description="A JSON Schema (2020-12 unless it says) that the body must keep.",
+    )
+
+    @model_validator(mode="after")
+    def _asks_once(self) -> Self:
+        refuse_other_than_one_request(self)
+        return self
+
+    @field_validator("json_schema")
+    @classmethod
+    def _is_a_schema(cls, value: Any) -> Any:
+        refuse_schema(value)
+        return value
+
+    @field_validator("status")
+    @classmethod
+    def _is_some_status(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        if value == ():
+            raise ValueError("status is empty, and no answer has none; give one or several")
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        refuse_unknown_forms([getattr(self, name) for name in type(self).model_fields if name in Exchange.model_fields])
+        for name, value in [*self.headers.items(), *self.response_headers.items()]:
+            if not _HEADER.fullmatch(name) or _NO_VALUE.search(value):
+                raise ValueError(f"{name!r} is no header that HTTP can carry; use plain letters on one line")
+        if self.body and "json_body" in self.model_fields_set:
+            raise ValueError("body and json_body are one thing; give one of them")
+        if "expected_json" in self.model_fields_set and self.expected_json is None:
+            raise ValueError("json is empty; say what it must contain, or leave it out")
+        if self.location and self.follow_redirects:
+            raise ValueError("location is that of an answer which follow_redirects passes over; drop one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_answered(self) -> Self:
+        bodiless = self.head is not None or all(code in (204, 304) or code < 200 for code in self.statuses)
+        if self.wants_body and bodiless:
+            why = "head" if self.head is not None else f"status {self.statuses[0]}"
+            raise ValueError(f"an answer to {why} has no body; drop text, matches, json and json_schema")
+        return self
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """Each status that is as good as the others."""
+        return (self.status,) if isinstance(self.status, int) else self.status
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether the body has to be JSON."""
+        return self.expected_json is not None or "json_schema" in self.model_fields_set
+
+    @property
+    def wants_body(self) -> bool:
+        """Whether anything is expected of the body."""
+        return self.text is not None or self.matches is not None or self.wants_json
+
+    @property
+    def request(self) -> tuple[str, str]:
+        """Method and path, the path as the rubric writes it."""
+        method = next(method for method in METHODS if getattr(self, method) is not None)
+        return method.upper(), getattr(self, method)
+
+    def expectation(self) -> str:
+        """What is expected, in words, with `{fresh}` as the rubric writes it."""
+        method, path = self.request
+        parts = [f"{method} {path} gives {' or '.join(map(str, self.statuses))}"]
+        if "within" in self.model_fields_set:
+            parts.append(f"within {human_time(self.within)}")
+        if self.location is not None:
+            parts.append(f"a redirect to {self.location}")
+        if self.expected_json is not None:
+            parts.append(f"JSON with {json.dumps(self.expected_json, ensure_ascii=False)}")
+        if "json_schema" in self.model_fields_set:
+            title = self.json_schema.get("title") if isinstance(self.json_schema, dict) else None
+            parts.append(f"JSON that keeps the schema{f' “{title}”' if title else ''}")
+        if self.text is not None:
+            parts.append(f"the text “{self.text}”")
+        if self.matches is not None:
+            parts.append(f"a match of {self.matches}")
+        parts.extend(f"{name}: {value}" for name, value in self.response_headers.items())
+        return ", ".join(parts)
+
+
+def refuse_other_than_one_request(exchange: Exchange) -> None:
+    """Raises ValueError, in words for the author of a rubric, unless there is one path to ask for."""
+    given = [method for method in METHODS if getattr(exchange, method) is not None]
+    if len(given) != 1:
+        raise ValueError(f"http asks for {len(given)} requests; give it exactly one of {', '.join(METHODS)}")
+    if not re.fullmatch(r"/[!-~]*", exchange.request[1]):
+        raise ValueError(f"{given[0]} is no path; begin it with a slash, and write %20 for a space")
