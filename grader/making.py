@@ -11,12 +11,13 @@ from grader.checks.subject import Parts, Subject
 from grader.engine import bases as base_images
 from grader.engine import build as building
 from grader.engine import frontend, leftovers
+from grader.engine.buildsecrets import Secrets
 from grader.errors import RubricError, SubmissionError
 from grader.result import Progress, ProgressEvent, silent
 from grader.running import Background, Part
 from grader.submission import context as build_context
 from grader.submission import dockerfile as dockerfiles
-from grader.submission import policy
+from grader.submission import policy, secretmounts
 from grader.submission.files import DOCKERFILE, File, Limits, Submission, collect
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Maker:
         self._rubric = request.rubric
         self._fresh = fresh
         self._run = leftovers.Run.new()
+        given = self._rubric.build.secrets
+        self._secrets = Secrets({name: text.replace("{fresh}", fresh).encode() for name, text in given.items()})
         self._background = Background()
         self._stages: dict[str, Subject] = {}
         self.submission: Part[Submission] = Part(self._collect)
@@ -178,7 +181,7 @@ class Maker:
         exercise = self._request.exercise
         files = Part(lambda: self.submission.get().files)
         parts = Parts(files, dockerfile, self._context, build, image, app)
-        return Subject(self._fresh, parts, self, exercise.path, exercise.starter)
+        return Subject(self._fresh, parts, self, exercise.path, exercise.starter, self._secrets.values)
 
     def _collect(self) -> Submission:
         rubric = self._rubric
@@ -211,9 +214,18 @@ class Maker:
         engine, dockerfile = self._ready.get(), self.subject.dockerfile
         progress = self._request.progress
         written = files[DOCKERFILE]
-        sent = replace(written, data=frontend.prepare(engine, dockerfile, written.data, progress=progress))
+        data = frontend.prepare(engine, dockerfile, written.data, progress=progress)
+        if self._secrets.values:
+            # No cache looks at what is in a secret: it would give what was made with that of another run.
+            marked = secretmounts.renewed(data, dockerfile, f"grader-{self._run.id}")
+            data, options = (data, {**options, "cache": False}) if marked is None else (marked, options)
+            # Podman tells steps by their text.
+            dockerfile = dockerfiles.parse(data) if engine.name == "podman" else dockerfile
+        sent = replace(written, data=data)
         context = build_context.pack({**files, DOCKERFILE: sent}, limit=self._rubric.limits.context)
-        wanted = building.Options(timeout=self._rubric.build.timeout, labels=self._run.labels, **options)
+        wanted = building.Options(
+            timeout=self._rubric.build.timeout, labels=self._run.labels, secrets=self._secrets, **options
+        )
         build = building.build(engine, context, dockerfile, wanted, progress=progress)
         if build.failure is not None:
             raise build.failure

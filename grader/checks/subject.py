@@ -55,7 +55,8 @@ class Subject:
     learner's files are why, an ``EngineError`` when the engine is.
 
     ``fresh`` is a random value of this run, which no image can have been built to know. ``folder`` is the
-    exercise's own, with what only its author wrote; ``starter`` holds the files that a learner starts from.
+    exercise's own, with what only its author wrote; ``starter`` holds the files that a learner starts from. ``secrets``
+    are those that builds are given, by their ids.
     """
 
     fresh: str
@@ -63,6 +64,7 @@ class Subject:
     workshop: Workshop = field(repr=False)
     folder: Path
     starter: Path
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def files(self) -> Mapping[str, File]:

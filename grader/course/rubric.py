@@ -42,10 +42,27 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _secret(text: str) -> str:
+    """Long enough not to be found where nobody left it."""
+    if "{fresh." in text:
+        raise ValueError("a secret takes `{fresh}` alone; what is worked out from it is for checks")
+    if len(text) < 8 and "{fresh}" not in text:
+        raise ValueError("a secret of less than 8 characters would be found where nobody left it; use {fresh}")
+    return text
+
+
+#: As it can stand in a `--mount` and in the name of a file.
+_SecretId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
 class BuildOptions(_Part):
-    """How the image is built. ``timeout`` is seconds."""
+    """How the image is built. ``timeout`` is seconds; ``secrets`` are texts by the ids of `RUN --mount=type=secret`."""
 
     timeout: Duration = Field(default=300.0, description="The build is stopped after this time.")
+    secrets: dict[_SecretId, Annotated[str, AfterValidator(_secret)]] = Field(
+        default={},
+        description="What `RUN --mount=type=secret,id=...` gets, by id; `{fresh}` is another text at each grading.",
+    )
 
 
 class Ready(_Part):

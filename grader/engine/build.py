@@ -20,8 +20,8 @@ import requests
 from docker.errors import APIError
 
 from grader.engine import blame, buildsecrets, cancel, network
+from grader.engine.buildsecrets import Secrets
 from grader.engine.podman import Buildah
-from grader.engine.session import Secrets
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import Progress, ProgressEvent, silent

@@ -7,9 +7,10 @@ import json
 import tarfile
 import uuid
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from grader.engine import credentials, session
+from grader.engine import credentials
 from grader.submission import secretmounts
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from grader.engine.build import Options
     from grader.engine.connect import Engine
     from grader.submission.dockerfile import Dockerfile
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What builds may ask for by its id. ``asked`` are the ids that one of them was given, added while it runs."""
+
+    values: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    asked: set[str] = field(default_factory=set)
 
 
 class Handed(NamedTuple):
@@ -46,6 +55,8 @@ def handed(engine: Engine, dockerfile: Dockerfile, tar: bytes, options: Options)
     if not (logins or secretmounts.needs_session(dockerfile)):
         yield Handed(tar, {})
         return
+    from grader.engine import session  # noqa: PLC0415  # brings asyncio along; most builds need none
+
     with session.opened(engine, secrets, logins) as identity:
         yield Handed(tar, {"session": identity})
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from grader.engine.connect import Engine
+    from grader.engine.stream import Source
 
 #: Image configurations and manifests inside an export are small; larger JSON is no concern of ours.
 _JSON_LIMIT = 4 << 20
@@ -55,24 +56,29 @@ def read(source: Stream) -> tuple[dict[str, tarlayer.Contents], list[str]]:
             same[member.name] = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
         elif member.name == "manifest.json" and member.size <= _JSON_LIMIT:
             manifests = json.loads(source.read(member.size))
-        elif member.isreg() and (member.name.endswith(".tar") or member.name.startswith("blobs/")):
-            contents = _layer(Window(source, member.size))
-            if contents is not None:
-                found[member.name] = contents
+        elif is_blob(member):
+            layer = unpacked(Window(source, member.size))
+            if layer is not None:
+                found[member.name] = tarlayer.read(layer)
     found.update({name: found[target] for name, target in same.items() if target in found})
     return found, manifests[0]["Layers"] if manifests else []
 
 
-def _layer(blob: Window) -> tarlayer.Contents | None:
-    """A layer, plain or compressed; None for a blob that is none."""
+def is_blob(member: tarfile.TarInfo) -> bool:
+    """Whether it may be a layer, by its name."""
+    return member.isreg() and (member.name.endswith(".tar") or member.name.startswith("blobs/"))
+
+
+def unpacked(blob: Window) -> Source | None:
+    """The tar of a layer, however it is compressed; None for a blob that is no layer."""
     start = blob.peek(4)
     if start[:1] in (b"{", b"[", b""):
         return None
     if start.startswith(b"\x1f\x8b"):
-        return tarlayer.read(Stream(_chunks(cast("IO[bytes]", gzip.GzipFile(fileobj=cast("IO[bytes]", blob))))))
+        return Stream(_chunks(cast("IO[bytes]", gzip.GzipFile(fileobj=cast("IO[bytes]", blob)))))
     if start == b"\x28\xb5\x2f\xfd":
-        return tarlayer.read(Stream(_unzstd(blob)))
-    return tarlayer.read(blob)
+        return Stream(_unzstd(blob))
+    return blob
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

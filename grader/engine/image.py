@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from docker.errors import ImageNotFound
 
 from grader.course.units import human_size
-from grader.engine import contents, reading
+from grader.engine import contents, reading, words
+from grader.engine import scan as scanning
 from grader.engine.layers import is_whiteout, looks_deleted
 from grader.engine.merge import merge, resolve
 from grader.engine.origin import LAYERED, Origin, align, keyword
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from grader.engine.connect import Engine
     from grader.engine.layers import Layer
     from grader.engine.merge import FinalFile, Merged
+    from grader.engine.scan import Look, Place
+    from grader.engine.words import Word
     from grader.submission.dockerfile import Dockerfile
 
+T = TypeVar("T")
 #: Bytes that `Image.read` takes from one file at most.
 READ_LIMIT = 32 << 20
 
@@ -194,6 +198,20 @@ class Image:
         wanted = {path: real for path in paths if (real := self.resolve(path)) is not None and self._readable(real)}
         found = contents.fetch(self._engine, self.id, self._labels, set(wanted.values())) if wanted else {}
         return {path: found[real] for path, real in wanted.items() if real in found}
+
+    def scan(self, look: Look[T]) -> list[tuple[Place, T]]:
+        """What ``look`` makes of each regular file that the Dockerfile's own layers hold, deleted ones too."""
+        return scanning.scan(self._engine, self.id, self.layers, self.base_count, look)
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """The texts that the Dockerfile left in the configuration and in the history."""
+        client: Any = self._engine.client
+        reference = self._dockerfile.base_image(self._dockerfile.final)
+        below = 0 if reference == "scratch" else len(client.history(reference))
+        history = [str(made.get("CreatedBy") or "") for made in reversed(client.history(self.id))][below:]
+        base = {} if reference == "scratch" else inspect(self._engine, reference).get("Config") or {}
+        return tuple(words.own(self.config, base, history, self._dockerfile.final_instructions()))
 
     def _readable(self, path: str) -> bool:
         """Whether it is a regular file; a huge one raises."""

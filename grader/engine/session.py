@@ -12,7 +12,6 @@ import ssl
 import threading
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ from grader.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
+    from grader.engine.buildsecrets import Secrets
     from grader.engine.connect import Engine
 
 #: Seconds that an engine may take to open a session, and that a session may take to end.
@@ -38,14 +38,6 @@ _HEALTH = "/grpc.health.v1.Health/Check"
 _METHODS = (_SECRETS, _CREDENTIALS, _AGENT, _HEALTH)
 #: HealthCheckResponse.ServingStatus (grpc/health/v1/health.proto).
 _SERVING = 1
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """What builds may ask for by its id. ``asked`` are the ids that one of them was given, added while it runs."""
-
-    values: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    asked: set[str] = field(default_factory=set)
 
 
 @contextmanager

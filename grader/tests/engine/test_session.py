@@ -16,8 +16,8 @@ import docker
 import pytest
 
 from grader.engine import credentials, session
+from grader.engine.buildsecrets import Secrets
 from grader.engine.connect import API_VERSION, Engine
-from grader.engine.session import Secrets
 from grader.errors import EngineError, SubmissionError
 from grader.tests.engine.building import Workshop, eventually, unique
 from grader.tests.engine.faulty import http, passing_on, saying, serving, silent
