@@ -8,37 +8,40 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from grader.checks._commands import PROGRAMS, by_content, command_names, is_command
+from grader.checks._packages import DPKG_STATUS, canonical, debian_package, debian_packages, pip_package, pip_packages
+from grader.checks._paths import in_place, is_glob, lexists, path_pattern, through_symlinks
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.engine.merge import hidden_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grader.checks.subject import Subject
     from grader.engine.image import Image
-
-_DPKG_STATUS = "var/lib/dpkg/status"
-_DPKG_LISTS = "var/lib/dpkg/info/"
-#: Distroless images keep one file a package here.
-_DPKG_FOLDER = "var/lib/dpkg/status.d/"
-#: States in which a package's files are not there (dpkg(1), "Package states").
-_NOT_THERE = {"not-installed", "config-files"}
-#: `name-1.0.dist-info/`, `name-1.0-py3.11.egg-info`, and `name.egg-info/` of editable installs.
-_METADATA = re.compile(r"(?:^|/)([^/]+?)(?:-[^/-]+(?:-py[\d.]+)?\.(?:dist|egg)-info|\.egg-info)$")
+    from grader.engine.layers import Entry
 
 
 @dataclass(frozen=True)
 class Find:
-    """Something that should not be there: how to name it, and the path that gave it away."""
+    """Something that should not be there: how to name it, the path that gave it away, and the index of its layer.
+
+    ``how`` says what the path alone does not: that the content tells what the file is, or that it is hidden.
+    """
 
     name: str
     path: str
+    layer: int
+    how: str = ""
 
 
 class Absent(Check):
     """Commands, paths and packages that must not be in the image, wherever they lie.
 
     Commands are executables of that name in any directory, also with a version or a target before it
-    (`x86_64-linux-gnu-gcc-12` is a `gcc`), and symlinks to one. Nothing in the image is asked: its files are read.
+    (`x86_64-linux-gnu-gcc-12` is a `gcc`), and symlinks to one. Compilers, linkers and make, brought by the Dockerfile,
+    are recognised by what is in them as well, whatever they are called. Nothing in the image is asked: its files are
+    read.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset({"image"})
@@ -49,6 +52,7 @@ class Absent(Check):
   paths: [/root/.cache, "/usr/share/doc/**"]
   debian_packages: [build-essential]
   pip_packages: [pytest]
+  anywhere: true
   points: 25
 """
 
@@ -60,6 +64,10 @@ class Absent(Check):
     paths: tuple[str, ...] = Field(default=(), description="Absolute paths; `*`, `?` and `**` as in a shell.")
     debian_packages: tuple[str, ...] = Field(default=(), description="Names of Debian packages.")
     pip_packages: tuple[str, ...] = Field(default=(), description="Names of Python packages.")
+    anywhere: bool = Field(
+        default=False,
+        description="Also in layers below, where what a later line deleted still ships; not only in the final files.",
+    )
 
     @model_validator(mode="after")
     def _looks_for_something(self) -> Self:
@@ -72,149 +80,119 @@ class Absent(Check):
         return self
 
     def run(self, subject: Subject) -> Outcome:
-        """Names everything that was found; the line is the first one's."""
+        """Names everything that was found; the line is the one that brought the first."""
         image = subject.image
-        finds = [*self._found_commands(image), *self._found_paths(image), *self._found_packages(image)]
+        finds = list(self._finds(image))
         expected = self.expectation()
         if not finds:
             return passed(expected=expected, got="none of them")
         first = finds[0]
         names = list(dict.fromkeys(find.name for find in finds))
         got = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        origin = " (from the base image)" if image.from_base(first.path) else ""
+        origin = " (from the base image)" if first.layer < image.base_count else ""
         return failed(
             expected=expected,
-            got=f"{got}, such as /{first.path}{origin}",
-            line=image.line_of(first.path),
-            found=[f"/{find.path}" for find in finds],
+            got=f"{got}, such as /{first.path}{first.how}{origin}",
+            line=image.origins[first.layer].line,
+            found=[f"/{find.path}{find.how}" for find in finds],
             count=len(finds),
         )
 
     def expectation(self) -> str:
         """What is expected, in words."""
         wanted = [*self.commands, *self.paths, *self.debian_packages, *self.pip_packages]
-        return "no " + ", ".join(wanted)
+        return "no " + ", ".join(wanted) + (", in no layer" if self.anywhere else "")
 
-    def _found_commands(self, image: Image) -> Iterator[Find]:
-        if not self.commands:
+    def _finds(self, image: Image) -> Iterator[Find]:
+        """Each place once. What is in the final file system comes first, then what is hidden in layers below."""
+        seen = set()
+        commands = (*self._commands_by_name(image), *self._commands_by_content(image))
+        others = (*self._found_paths(image), *self._found_packages(image))
+        for find in (*commands, *others, *(self._hidden(image) if self.anywhere else ())):
+            place = (find.name, find.path, find.layer)
+            if place not in seen:
+                yield find
+            seen.add(place)
+
+    def _commands_by_name(self, image: Image) -> Iterator[Find]:
+        wanted = command_names(self.commands)
+        for path in sorted(path for path in image.files if wanted(path) is not None and is_command(image, path)):
+            yield Find(wanted(path) or path, path, image.files[path].layer)
+
+    def _commands_by_content(self, image: Image) -> Iterator[Find]:
+        if not any(command in does for does, _ in PROGRAMS.values() for command in self.commands):
             return
-        patterns = [(name, command_pattern(name)) for name in self.commands]
-        anything = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in patterns))
-        for path in sorted(image.files):
-            last = path.rpartition("/")[2]
-            if anything.fullmatch(last) and is_command(image, path):
-                name = next(name for name, pattern in patterns if pattern.fullmatch(last))
-                yield Find(name, path)
+        for layer, found in image.programs.items():
+            for file, program in sorted(found.items()):
+                for path in _names_of(image, layer, file):
+                    name = by_content(self.commands, path, program)
+                    visible = path in image.files and image.files[path].layer == layer
+                    if name is not None and (visible or self.anywhere):
+                        how = f", which is {program} by what is in it{_hidden_by(image, path, layer)}"
+                        yield Find(name, path, layer, how)
 
     def _found_paths(self, image: Image) -> Iterator[Find]:
         for wanted in self.paths:
-            if any(sign in wanted for sign in "*?["):
-                pattern = re.compile(path_pattern(_through_symlinks(image, wanted)))
-                yield from (Find(wanted, path) for path in sorted(image.files) if pattern.fullmatch(path))
-            elif (found := _lexists(image, wanted)) is not None:
-                yield Find(wanted, found)
+            if is_glob(wanted):
+                pattern = re.compile(path_pattern(through_symlinks(image, wanted)))
+                found = sorted(path for path in image.files if pattern.fullmatch(path))
+            else:
+                path = lexists(image, wanted)
+                found = [path] if path is not None else []
+            yield from (Find(wanted, path, image.files[path].layer) for path in found)
 
     def _found_packages(self, image: Image) -> Iterator[Find]:
+        found: list[tuple[str, str]] = []
         if self.debian_packages:
             yield from _hidden_database(image)
-            yield from (Find(n, p) for n, p in debian_packages(image).items() if n in self.debian_packages)
+            found += [(n, p) for n, p in debian_packages(image).items() if n in self.debian_packages]
         if self.pip_packages:
             wanted = {canonical(name): name for name in self.pip_packages}
-            yield from (Find(wanted[n], p) for n, p in pip_packages(image).items() if n in wanted)
+            found += [(wanted[n], p) for n, p in pip_packages(image.files).items() if n in wanted]
+        yield from (Find(name, path, image.files[path].layer) for name, path in found)
+
+    def _hidden(self, image: Image) -> Iterator[Find]:
+        """By their names; what is hidden cannot be followed through symlinks any more."""
+        commands = command_names(self.commands)
+        paths = [(wanted, re.compile(path_pattern(in_place(image, wanted)))) for wanted in self.paths]
+        pip = {canonical(name): name for name in self.pip_packages}
+        for layer, path, entry in _hidden_entries(image):
+            name = commands(path) if entry.executable else None
+            name = name or next((wanted for wanted, pattern in paths if pattern.fullmatch(path)), None)
+            if debian_package(path) in self.debian_packages:
+                name = debian_package(path)
+            if pip and (package := pip_package(path)):
+                name = name or pip.get(package)
+            if name is not None:
+                yield Find(name, path, layer, _hidden_by(image, path, layer))
 
 
-def command_pattern(name: str) -> re.Pattern[str]:
-    """`gcc` also as `gcc-12`, `gcc12` and `x86_64-linux-gnu-gcc-12`; but not `ld.so` as `ld`."""
-    return re.compile(rf"(?:[a-z0-9_]+-)*{re.escape(name)}(?:-?\d+(?:\.\d+)*)?")
+def _names_of(image: Image, layer: int, file: str) -> list[str]:
+    """All names that a file has in its layer."""
+    entries = image.layers[layer].entries
+    return [file, *(name for name, entry in entries.items() if entry.kind == "link" and entry.target == file)]
 
 
-def is_command(image: Image, path: str) -> bool:
-    """Whether ``path`` is an executable file, or a symlink that leads to one."""
-    real = image.resolve(path)
-    return real is not None and real in image.files and image.files[real].entry.executable
+def _hidden_entries(image: Image) -> Iterator[tuple[int, str, Entry]]:
+    """Names in layers that the final file system does not show, lowest layer first."""
+    for index, layer in enumerate(image.layers):
+        for path, entry in sorted(layer.entries.items()):
+            found = image.files.get(path)
+            if entry.kind != "whiteout" and (found is None or found.layer != index):
+                yield index, path, entry
 
 
-def path_pattern(glob: str) -> str:
-    """A regular expression for a glob of a shell: `*`, `?` and `[...]` stay inside a directory, `**` does not."""
-    parts = glob.strip("/").split("/")
-    written = ""
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
-        if part == "**":
-            written += ".+" if last else "(?:.*/)?"
-        else:
-            written += "".join(map(_sign, re.findall(r"\[[!^]?\]?[^\]]*\]|.", part))) + ("" if last else "/")
-    return f"(?s:{written})"
-
-
-def _sign(sign: str) -> str:
-    if sign == "*":
-        return "[^/]*"
-    if sign == "?":
-        return "[^/]"
-    if len(sign) > 1:
-        inside = sign[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("&", r"\&").replace("~", r"\~")
-        negated = inside[0] in "!^"
-        characters = inside[1:] if negated else inside
-        characters = characters.replace("]", r"\]")
-        return f"[^/{characters}]" if negated else f"(?!/)[{characters}]"
-    return re.escape(sign)
-
-
-def _through_symlinks(image: Image, glob: str) -> str:
-    """``glob`` with the folders before its first sign where they really lie: `/bin/*` means `/usr/bin/*` on Debian."""
-    parts = glob.strip("/").split("/")
-    plain = next(index for index, part in enumerate(parts) if any(sign in part for sign in "*?["))
-    folder = "/".join(parts[:plain])
-    real = image.resolve(folder) if folder else ""
-    # The folder's own name is no glob, whatever characters are in it.
-    quoted = re.sub(r"([*?[])", r"[\1]", real if real is not None else folder)
-    return "/".join([*([quoted] if quoted else []), *parts[plain:]])
-
-
-def _lexists(image: Image, path: str) -> str | None:
-    """The name of ``path`` in the image: its folder's symlinks followed, its own not."""
-    folder, _, last = path.strip("/").rpartition("/")
-    real = image.resolve(folder) if folder else ""
-    if real is None:
-        return None
-    found = f"{real}/{last}".lstrip("/")
-    return found if found in image.files else None
-
-
-def debian_packages(image: Image) -> dict[str, str]:
-    """Installed Debian packages -> a file that came with them, else the one that says that they are installed."""
-    separate = [path for path in image.files if path.startswith(_DPKG_FOLDER) and not path.endswith(".md5sums")]
-    found: dict[str, str] = {}
-    for path, content in image.read([_DPKG_STATUS, *separate]).items():
-        for paragraph in content.decode(errors="replace").split("\n\n"):
-            fields = dict(
-                line.split(": ", 1) for line in paragraph.splitlines() if re.match(r"(Package|Status): ", line)
-            )
-            # In distroless images there is no status: what has a file is there.
-            state = fields.get("Status", "installed").split()
-            if "Package" in fields and state and state[-1] not in _NOT_THERE:
-                found[fields["Package"].strip()] = path
-    lists = {_package_of(path): path for path in image.files if path.startswith(_DPKG_LISTS) and path.endswith(".list")}
-    return {name: lists.get(name, path) for name, path in found.items()}
-
-
-def _package_of(path: str) -> str:
-    """`var/lib/dpkg/info/libc6:amd64.list` -> `libc6`."""
-    return path.removeprefix(_DPKG_LISTS).removesuffix(".list").partition(":")[0]
+def _hidden_by(image: Image, path: str, layer: int) -> str:
+    """In words, which line hides a path of a layer; empty for what is not hidden."""
+    by = hidden_by(image.layers, path, layer)
+    if by is None:
+        return ""
+    line = image.origins[by].line
+    return f" (hidden by line {line}, but still in a layer)" if line else " (hidden, but still in a layer)"
 
 
 def _hidden_database(image: Image) -> Iterator[Find]:
     """A package database that a layer brought and a later one deleted: what is installed cannot be told any more."""
-    if _DPKG_STATUS not in image.files and any(_DPKG_STATUS in layer.entries for layer in image.layers):
-        yield Find("the deleted list of Debian packages", _DPKG_STATUS)
-
-
-def pip_packages(image: Image) -> dict[str, str]:
-    """Python packages, by canonical name -> the metadata folder or file that gives them away."""
-    return {canonical(match[1]): path for path in sorted(image.files) if (match := _METADATA.search(path))}
-
-
-def canonical(name: str) -> str:
-    """A Python package's name as PEP 503 normalises it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    if DPKG_STATUS not in image.files and any(DPKG_STATUS in layer.entries for layer in image.layers):
+        last = max(index for index, layer in enumerate(image.layers) if DPKG_STATUS in layer.entries)
+        yield Find("the deleted list of Debian packages", DPKG_STATUS, last)

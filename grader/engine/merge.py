@@ -91,6 +91,18 @@ class _Waste:
             self.found.append(Hidden(file[1], size, gone.layer, by))
 
 
+def hidden_by(layers: Sequence[Layer], path: str, index: int) -> int | None:
+    """The index of the first layer above ``index`` that deletes or overwrites what that one has at ``path``."""
+    parts = path.split("/")
+    folders = ["/".join(parts[:count]) for count in range(1, len(parts))]
+    for later in range(index + 1, len(layers)):
+        entries = layers[later].entries
+        above = (entries[folder] for folder in folders if folder in entries)
+        if path in entries or any(entry.kind != "dir" or entry.opaque for entry in above):
+            return later
+    return None
+
+
 def _add_folders(files: dict[str, FinalFile], names: Iterable[str], index: int) -> None:
     """Directories that a layer leaves out although it has files in them, as some image builders do."""
     for name in names:

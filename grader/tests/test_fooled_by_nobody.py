@@ -71,6 +71,48 @@ def test_a_real_deletion_is_one(grade: Grade, engine: Engine, *, local: bool) ->
     assert check.status is Status.PASSED
 
 
+@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize("name", [".wh..wh..opq", ".wh..wh.gcc", ".wh..gcc"])
+def test_files_with_names_that_engines_keep_for_themselves_hide_nothing(
+    grade: Grade, engine: Engine, name: str, *, local: bool
+) -> None:
+    on = engine if local else replace(engine, local=False)
+    (check,) = grade(f"FROM python:3.11\nRUN touch /usr/bin/{name}\n", [ABSENT], on=on).checks
+    assert (check.status, check.fault) == (Status.FAILED, Fault.LEARNER), check.got
+
+
+HELPER = "FROM python:3.11 AS b\nRUN cp $(readlink -f $(which gcc)) /helper\nFROM python:3.11-slim\n"
+
+
+@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "COPY --from=b /helper /usr/local/bin/helper\n",
+        "COPY --from=b /helper /usr/local/bin/helper\nRUN chmod a-x /usr/local/bin/helper\n",
+        "COPY --from=b /helper /usr/local/bin/.python\nRUN ln -s /usr/local/bin/.python /usr/bin/x\n",
+        "COPY --from=b /helper /srv/gcc.txt\n",
+    ],
+    ids=["another name", "not executable", "behind a symlink", "with an ending"],
+)
+def test_a_compiler_under_another_name_is_one(grade: Grade, engine: Engine, lines: str, *, local: bool) -> None:
+    on = engine if local else replace(engine, local=False)
+    (check,) = grade(HELPER + lines, [ABSENT], on=on).checks
+    assert (check.status, check.fault, check.line) == (Status.FAILED, Fault.LEARNER, 5 if "chmod" in lines else 4)
+    assert "which is gcc by what is in it" in check.got
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_compiler_in_a_layer_below_is_one(grade: Grade, engine: Engine, *, local: bool) -> None:
+    on = engine if local else replace(engine, local=False)
+    lines = "COPY --from=b /helper /usr/local/bin/helper\nRUN rm /usr/local/bin/helper\n"
+    final, anywhere = grade(
+        HELPER + lines, [ABSENT | {"id": "final"}, ABSENT | {"id": "anywhere", "anywhere": True}], on=on
+    ).checks
+    assert (final.status, anywhere.status, anywhere.line) == (Status.PASSED, Status.FAILED, 4)
+    assert "hidden by line 5" in anywhere.got
+
+
 @pytest.mark.parametrize("root", ["/proc/self/root", "../../proc/1/root", "/proc/thread-self/root"])
 def test_a_way_through_proc_leads_where_it_leads_in_a_container(root: str) -> None:
     entries = {

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.checks.absent import canonical, command_pattern, path_pattern
+from grader.checks._commands import command_pattern
+from grader.checks._packages import canonical
+from grader.checks._paths import path_pattern
 from grader.engine.layers import Entry
 from grader.result import Status
-from grader.tests.checks.fakes import FOLDER, GONE, file, link, on_image, program
+from grader.tests.checks.fakes import FOLDER, GONE, FakeImage, check, file, link, on_image, program, subject
+
+if TYPE_CHECKING:
+    from grader.checks.base import Outcome
 
 TOOLS = "check: absent, commands: [gcc, cc, g++, make, ld]"
 
@@ -68,6 +74,101 @@ def test_a_symlink_to_a_program_is_one() -> None:
 def test_a_hard_link_to_a_program_is_one() -> None:
     layer = {"opt/tool": program(), "usr/bin/gcc": Entry("link", 0, 0o755, target="opt/tool")}
     assert on_image(TOOLS, layer).status is Status.FAILED
+
+
+def on_programs(text: str, programs: dict[str, str], *layers: dict[str, Entry], base: int = 0) -> Outcome:
+    """What a check finds in an image some files of which are ``programs`` by their content."""
+    image = FakeImage(layers, base)
+    image.__dict__["programs"] = {
+        index: {path: what for path, what in programs.items() if layer.entries.get(path, GONE).kind == "file"}
+        for index, layer in enumerate(image.layers)
+        if index >= base
+    }
+    return check(text).run(subject(image=image))
+
+
+@pytest.mark.parametrize(
+    ("path", "program", "commands", "there"),
+    [
+        ("opt/helper", "gcc", "gcc", True),
+        ("opt/helper", "gcc", "g++", True),
+        ("opt/helper", "gcc", "make", False),
+        ("opt/helper", "cc1", "cc", True),
+        ("opt/helper", "clang", "clang", True),
+        ("opt/helper", "clang", "gcc", False),
+        ("opt/helper", "tcc", "tcc", True),
+        ("opt/helper", "tcc", "cc", True),
+        ("opt/helper", "gold", "ld", True),
+        ("opt/helper", "make", "make", True),
+        ("usr/bin/gcc-12", "gcc", "gcc", True),  # and it need not be executable
+        ("usr/bin/gcc-12", "gcc", "g++", False),  # an honest gcc is no g++
+        ("usr/lib/gcc/x86_64-linux-gnu/12/cc1", "cc1", "gcc", True),
+        ("usr/lib/gcc/x86_64-linux-gnu/12/cc1", "cc1", "g++", False),
+        ("usr/lib/gcc/x86_64-linux-gnu/12/lto1", "cc1", "gcc", False),
+    ],
+)
+def test_a_compiler_is_one_by_what_is_in_it(path: str, program: str, commands: str, *, there: bool) -> None:
+    outcome = on_programs(f"check: absent, commands: [{commands}]", {path: program}, {path: file()})
+    assert (outcome.status is Status.FAILED) is there, outcome
+    if there:
+        assert outcome.evidence["found"] == [f"/{path}, which is {program} by what is in it"]
+        assert outcome.line == 2
+
+
+def test_every_name_of_a_compiler_is_found() -> None:
+    layer = {"opt/a": file(), "opt/b": Entry("link", 0, 0o644, target="opt/a")}
+    outcome = on_programs("check: absent, commands: [gcc]", {"opt/a": "gcc"}, layer)
+    assert outcome.evidence["count"] == 2
+
+
+def test_a_compiler_of_the_base_image_goes_by_its_name() -> None:
+    outcome = on_programs(TOOLS, {"opt/helper": "gcc"}, {"opt/helper": program()}, {"x": file()}, base=1)
+    assert outcome.status is Status.PASSED
+
+
+def test_the_compiler_proper_is_the_compiler() -> None:
+    path = "usr/lib/gcc/x86_64-linux-gnu/12/cc1"
+    assert on_image("check: absent, commands: [gcc]", {path: program()}).status is Status.FAILED
+    assert on_image("check: absent, commands: [gcc]", {path + "plus": program()}).status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("text", "below", "above"),
+    [
+        ("commands: [gcc]", {"usr/bin/gcc": program()}, {"usr/bin/gcc": GONE}),
+        ("commands: [gcc]", {"usr/bin/gcc": program()}, {"usr/bin": GONE}),
+        ("commands: [gcc]", {"usr/bin/gcc": program()}, {"usr/bin": FOLDER._replace(opaque=True)}),
+        ("commands: [gcc]", {"usr/bin/gcc": program()}, {"usr/bin/gcc": file()}),
+        ("commands: [gcc]", {"opt/helper": program()}, {"opt/helper": GONE}),
+        ("paths: [/root/.cache]", {"root/.cache": FOLDER}, {"root/.cache": GONE}),
+        ("paths: ['/wheels/*.whl']", {"wheels/a.whl": file()}, {"wheels": GONE}),
+        ("debian_packages: [gcc]", {"var/lib/dpkg/info/gcc:amd64.list": file()}, {"var/lib/dpkg/info": GONE}),
+        ("pip_packages: [pytest]", {"lib/pytest-8.0.dist-info": FOLDER}, {"lib/pytest-8.0.dist-info": GONE}),
+    ],
+)
+def test_what_a_later_line_deletes_is_still_somewhere(
+    text: str, below: dict[str, Entry], above: dict[str, Entry]
+) -> None:
+    programs = {"opt/helper": "gcc"}
+    assert on_programs(f"check: absent, {text}", programs, below, above).status is Status.PASSED
+    outcome = on_programs(f"check: absent, {text}, anywhere: true", programs, below, above)
+    assert outcome.status is Status.FAILED
+    assert outcome.line == 2
+    assert "(hidden by line 3, but still in a layer)" in outcome.got
+    assert outcome.evidence["count"] == 1
+
+
+def test_nowhere_is_nowhere() -> None:
+    text = "check: absent, commands: [gcc], paths: [/x], pip_packages: [pytest], anywhere: true"
+    assert on_image(text, {"a": program(), "y": file()}, {"a": GONE, "x": GONE}).status is Status.PASSED
+
+
+def test_what_the_base_image_brought_and_the_dockerfile_deleted_is_still_in_the_base_image() -> None:
+    outcome = on_image(
+        "check: absent, commands: [gcc], anywhere: true", {"usr/bin/gcc": program()}, {"usr/bin/gcc": GONE}, base=1
+    )
+    assert (outcome.status, outcome.line) == (Status.FAILED, 1)
+    assert "(hidden by line 2, but still in a layer) (from the base image)" in outcome.got
 
 
 def test_a_deleted_command_is_absent() -> None:
