@@ -1,7 +1,7 @@
 """Users and groups of an image, as the engine looks them up when it starts a container.
 
-How the files are read is that of Moby's `user` package: the first line that fits counts, a number may be somebody's
-name, and what should be a number and is none is 0, which is root.
+How the files are read is that of Moby's `user` package (tried on Engine 20.10 and 28): the first line that fits counts,
+a number is never a name, and what should be a number and is none is 0, which is root.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def accounts(content: bytes) -> tuple[Account, ...]:
 
 def look_up(known: tuple[Account, ...], wanted: str) -> Account | None:
     """Who ``wanted``, a name or a number, is; None for a name that nobody has."""
-    number = int(wanted) if _NUMBER.fullmatch(wanted) else None
-    found = next((one for one in known if one.name == wanted or one.number == number), None)
-    return found or (None if number is None else Account("", number))
+    if _NUMBER.fullmatch(wanted):
+        return named(known, int(wanted))
+    return next((one for one in known if one.name == wanted), None)
 
 
 def named(known: tuple[Account, ...], number: int) -> Account:

@@ -244,7 +244,7 @@ def _elsewhere(image: Image, path: str) -> str | None:
 def _ownership(what: str, wanted: int | str | None, number: int, known: tuple[Account, ...]) -> Iterator[str]:
     if wanted is None:
         return
-    account = named(known, int(wanted)) if str(wanted).isdecimal() else look_up(known, str(wanted))
+    account = look_up(known, str(wanted))
     if account is None:
         yield f"belongs to {what} {named(known, number)}; the image has no {what} {wanted}"
     elif account.number != number:

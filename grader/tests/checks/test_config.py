@@ -52,7 +52,7 @@ def found(text: str, config: dict[str, Any], dockerfile: str = "FROM base\n", pe
         ("not_root: true", {"User": ":app"}, "which is root"),
         ("not_root: true", {"User": "toor"}, "the user is toor, which is root"),
         ("not_root: true", {"User": "odd"}, "the user is odd, which is root"),
-        ("not_root: true", {"User": "4000"}, "the user is 4000, which is root"),
+        ("not_root: true", {"User": "4000"}, ""),
         ("not_root: true", {"User": "gone"}, "does not know"),
         ("workdir: /app", {"WorkingDir": "/app"}, ""),
         ("workdir: /app/", {"WorkingDir": "/app"}, ""),
@@ -270,3 +270,25 @@ def test_a_plain_image_has_the_defaults(grade: Grade) -> None:
     ]  # fmt: skip
     (only,) = grade("FROM python:3.11-slim\nWORKDIR /\n", checks).checks
     assert only.status is Status.PASSED, only
+
+
+def test_who_a_user_is_agrees_with_the_engine(grade: Grade) -> None:
+    """The app says which number it runs as; what is read from outside has to be the same."""
+    people = "odd:x:zero:\\n4000:x:0:0::/:/bin/sh\\nshort\\n1_000:x:1_000:\\nroot:x:0:0::/:/bin/sh\\n"
+    server = (
+        "import http.server as h, os\n"
+        "class H(h.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200); self.end_headers(); self.wfile.write(b'uid=%d.' % os.getuid())\n"
+        "h.HTTPServer(('', 5000), H).serve_forever()\n"
+    )
+    for user, number in (("odd", 0), ("4000", 4000), ("short", 0), ("1_000", 0), ("+0", 0)):
+        dockerfile = f"FROM python:3.11-slim\nRUN printf '{people}' > /etc/passwd\nCOPY app.py /\n"
+        dockerfile += f'USER {user}\nCMD ["python", "/app.py"]\n'
+        checks = [
+            {"check": "http", "get": "/", "text": f"uid={number}."},
+            {"check": "config", "not_root": True},
+        ]
+        asked, read = grade(dockerfile, checks, own={"app.py": server}, app={"port": 5000}).checks
+        assert asked.status is Status.PASSED, asked
+        assert read.status is (Status.PASSED if number else Status.FAILED), read

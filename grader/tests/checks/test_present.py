@@ -189,7 +189,7 @@ def test_all_files_are_read_at_once() -> None:
         ("nobody", None),
         ("odd", Account("odd", 0)),
         ("short", Account("short", 0)),
-        ("5000", Account("5000", 0)),
+        ("5000", Account("", 5000)),
         ("twice", Account("twice", 7)),
         ("spaced", Account("spaced", 9)),
         ("1_000", Account("1_000", 0)),
