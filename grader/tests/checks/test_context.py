@@ -106,3 +106,21 @@ def test_a_dockerignore_makes_the_difference(grade: Grade) -> None:
     assert "data/big alone is 20 kB" in without.got
     (having,) = grade(dockerfile, checks, own=own, files={".dockerignore": ".env\ndata\n"}).checks
     assert having.status is Status.PASSED, having
+
+
+def test_what_the_check_calls_sent_is_what_the_image_can_get(grade: Grade) -> None:
+    """The Dockerfile's own COPY is the witness: it takes in all that was sent, and nothing else."""
+    checks: list[dict[str, object]] = [
+        {"id": "none", "check": "context", "absent": ["**/*.pyc", "data"]},
+        {"id": "kept", "check": "context", "present": ["data/keep/me"]},
+        {"id": "copied", "check": "present", "path": "/all/data/keep/me"},
+        {"id": "left-out", "check": "absent", "paths": ["/all/data/drop", "/all/**/*.pyc"]},
+    ]
+    own = {"a/b/c.pyc": "", "data/drop": "", "data/keep/me": ""}
+    files = {".dockerignore": "**/*.pyc\ndata\n!data/keep\n"}
+    none, *others = grade("FROM python:3.11-slim\nCOPY . /all\n", checks, own=own, files=files).checks
+    assert (none.status, none.line) == (Status.FAILED, 2)
+    assert none.got.startswith(
+        "data/keep/me is sent and `COPY . /all` takes it into the image; `data` as the last line"
+    )
+    assert [one.status for one in others] == [Status.PASSED] * 3

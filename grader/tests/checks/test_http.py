@@ -385,7 +385,7 @@ def test_requests_are_asked_in_order_until_one_is_wrong() -> None:
 
 
 APP = """\
-import json
+import json, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 NOTES = []
@@ -404,6 +404,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.give(301, Location="/notes")
         if self.path == "/away":
             return self.give(302, Location="http://example.org/")
+        if self.path == "/slow":
+            time.sleep(0.3)
         self.give(200, NOTES)
 
     def do_POST(self):
@@ -431,6 +433,7 @@ def test_a_real_app_is_asked_several_things(grade: Grade) -> None:
         {"id": "moved", "check": "http", "get": "/old", "follow_redirects": True, "json": [{"text": "{fresh}"}]},
         {"id": "stays", "check": "http", "get": "/old", "status": 301, "location": "/notes"},
         {"id": "away", "check": "http", "get": "/away", "follow_redirects": True},
+        {"id": "slow", "check": "http", "get": "/slow", "within": "100ms"},
         {"id": "shape", "check": "http", "get": "/notes", "json_schema": {"items": {"required": ["author"]}}},
     ]
     dockerfile = 'FROM python:3.11-slim\nCOPY app.py /\nCMD ["python", "/app.py"]\n'
@@ -439,4 +442,5 @@ def test_a_real_app_is_asked_several_things(grade: Grade) -> None:
     for name in ("keeps", "moved", "stays"):
         assert verdicts[name].status is Status.PASSED, verdicts[name]
     assert verdicts["away"].got == "status 302 leads out of the app, to http://example.org/"
+    assert verdicts["slow"].got == "an answer after 0.3 s, the best of 3"
     assert verdicts["shape"].got == "[0]: 'author' is a required property"
