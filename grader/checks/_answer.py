@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
@@ -62,50 +64,64 @@ class Asked(NamedTuple):
         return f"{self.answer.status} in {human_time(self.elapsed)}{told}"
 
 
-def ask(app: App, exchange: Exchange, fresh: str) -> Asked:
-    """Asks; where a moment of the machine's could be what is slow, up to three times, and the quickest counts."""
-    tries = _TRIES if exchange.request[0] in _SAFE and exchange.within < _NOISE else 1
-    best = _ask_once(app, exchange, fresh)
-    for _ in range(tries - 1):
+def ask(app: App, exchange: Exchange, fresh: str, until: float = math.inf) -> Asked:
+    """Asks; where a moment of the machine's could be what is slow, up to three times, and the quickest counts.
+
+    ``until`` is when to give up (time.monotonic).
+    """
+    best = _ask_once(app, exchange, fresh, until)
+    for _ in range(_tries(exchange) - 1):
         if best.elapsed <= exchange.within:
             break
-        best = min(best, _ask_once(app, exchange, fresh), key=lambda asked: (bool(asked.answer.error), asked.elapsed))
+        again = _ask_once(app, exchange, fresh, until)
+        best = min(best, again, key=lambda asked: (bool(asked.answer.error), asked.elapsed))
     return best
 
 
-def _ask_once(app: App, exchange: Exchange, fresh: str) -> Asked:
-    method, written = exchange.request
-    first = path = refresh(written, fresh)
-    headers = [(name, refresh(value, fresh)) for name, value in exchange.headers.items()]
-    body = refresh(exchange.body, fresh).encode()
-    if "json_body" in exchange.model_fields_set:
-        body = json.dumps(refresh(exchange.json_body, fresh)).encode()
-        if not any(name.lower() == "content-type" for name, _ in headers):
-            headers.append(("Content-Type", "application/json"))
+def _tries(exchange: Exchange) -> int:
+    return _TRIES if exchange.request[0] in _SAFE and exchange.within < _NOISE else 1
+
+
+def _ask_once(app: App, exchange: Exchange, fresh: str, until: float) -> Asked:
+    first, written = exchange.request
+    start = refresh(written, fresh)
+    headers, body = _sent(exchange, fresh)
     # Longer than it may take: how much too slow an app is says more than that it is.
-    patience = max(exchange.within, PATIENCE)
-    asked, elapsed, hops = method, 0.0, list[str]()
+    patience = min(max(exchange.within, PATIENCE), until - time.monotonic())
+    method, path, elapsed, hops = first, start, 0.0, list[str]()
     while True:
-        answer = app.ask(
-            asked, path, headers=headers, body=body, within=max(patience - elapsed, 0.01), limit=exchange.limit
-        )
+        left = max(patience - elapsed, 0.01)
+        answer = app.ask(method, path, headers=headers, body=body, within=left, limit=exchange.limit)
         elapsed += answer.elapsed
         if not exchange.follow_redirects or answer.status not in _REDIRECTS:
-            return Asked(method, first, answer, elapsed, tuple(hops))
-        target = _target(path, answer, app.port)
-        lost = (
-            "" if target.startswith("/") else f"status {answer.status} leads out of the app, to {target or 'nowhere'}"
-        )
-        if len(hops) == _MOST_REDIRECTS:
-            lost = f"more than {_MOST_REDIRECTS} redirects"
-        if lost:
-            return Asked(method, first, answer, elapsed, tuple(hops), lost)
-        path = target
+            return Asked(first, start, answer, elapsed, tuple(hops))
+        path = _target(path, answer, app.port)
+        if lost := _lost(path, answer, hops):
+            return Asked(first, start, answer, elapsed, tuple(hops), lost)
         hops.append(path)
-        if answer.status == 303 or (answer.status in (301, 302) and asked == "POST"):
+        if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
             # As browsers do, and RFC 9110, 15.4, lets them.
-            asked, body = ("HEAD" if asked == "HEAD" else "GET"), b""
+            method, body = ("HEAD" if method == "HEAD" else "GET"), b""
             headers = [pair for pair in headers if not pair[0].lower().startswith("content-")]
+
+
+def _sent(exchange: Exchange, fresh: str) -> tuple[list[tuple[str, str]], bytes]:
+    """Headers and body of a request."""
+    headers = [(name, refresh(value, fresh)) for name, value in exchange.headers.items()]
+    if "json_body" not in exchange.model_fields_set:
+        return headers, refresh(exchange.body, fresh).encode()
+    if not any(name.lower() == "content-type" for name, _ in headers):
+        headers.append(("Content-Type", "application/json"))
+    return headers, json.dumps(refresh(exchange.json_body, fresh)).encode()
+
+
+def _lost(target: str, answer: Answer, hops: list[str]) -> str:
+    """Why a redirect is not followed; empty when it is."""
+    if len(hops) == _MOST_REDIRECTS:
+        return f"more than {_MOST_REDIRECTS} redirects"
+    if target.startswith("/"):
+        return ""
+    return f"status {answer.status} leads out of the app, to {target or 'nowhere'}"
 
 
 def _target(path: str, answer: Answer, port: int) -> str:
@@ -131,7 +147,7 @@ def faults(exchange: Exchange, asked: Asked, fresh: str, port: int) -> Iterator[
         yield f"no answer: {answer.error} (after {human_time(asked.elapsed)})"
         return
     if asked.elapsed > exchange.within:
-        best = f", the best of {_TRIES}" if exchange.request[0] in _SAFE and exchange.within < _NOISE else ""
+        best = f", the best of {_TRIES}" if _tries(exchange) > 1 else ""
         yield f"an answer after {human_time(asked.elapsed)}{best}"
     if asked.lost:
         yield asked.lost

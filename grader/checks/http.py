@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -59,9 +61,10 @@ class Http(Check, Exchange):
     def run(self, subject: Subject) -> Outcome:
         """Asks, and names everything in the first wrong answer that is not as it should be."""
         fresh, app = subject.fresh, subject.app
+        until = math.inf if self.timeout is None else time.monotonic() + self.timeout
         answers: list[Asked] = []
         for exchange in self._exchanges():
-            asked = ask(app, exchange, fresh)
+            asked = ask(app, exchange, fresh, until)
             answers.append(asked)
             wrong = list(faults(exchange, asked, fresh, app.port))
             if wrong:

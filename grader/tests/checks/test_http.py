@@ -308,6 +308,15 @@ def test_a_moment_of_the_machines_is_not_the_apps(text: str, times: list[float],
     assert len(app.asked) == len(times)
 
 
+def test_an_app_that_hangs_is_given_up_when_the_checks_own_time_is_up() -> None:
+    app = FakeApp(lambda *_args, **options: Answer(kind="timeout", error="no answer", elapsed=options["within"]))
+    outcome = asked("get: /, timeout: 1500ms, within: 100ms", app)
+    assert outcome.status is Status.FAILED
+    assert all(options["within"] <= 1.5 for _, _, options in app.asked)
+    asked("get: /, timeout: 1m, within: 20s", app)
+    assert 19.9 < app.asked[-1][2]["within"] <= 20
+
+
 def moved(*steps: tuple[int, str]) -> Callable[..., Answer]:
     """An app that redirects so many times, and then answers."""
     left = iter(steps)
