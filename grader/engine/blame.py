@@ -7,16 +7,18 @@ are those of Engine 20.10, Engine 28 and Podman 4.3; the tests hold what each of
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_time
-from grader.engine import ungiven
+from grader.engine import missing, ungiven
 from grader.errors import EngineError, GraderError, SubmissionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grader.engine.trace import Step
+    from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
 _FREE_SPACE = "Free space (`grader clean`), then grade again."
@@ -40,11 +42,7 @@ _OURS = (
     ("cannot allocate memory", "The engine's machine is out of memory", "Free memory, then grade again."),
     ("error during connect", "The engine lost its connection", "See that it runs (`grader doctor`)."),
     ("code = unavailable", "The engine's builder is not available", "See that it runs (`grader doctor`)."),
-    (
-        "unsupported modifier (#",
-        _TOO_OLD,
-        _NEWER,
-    ),
+    ("unsupported modifier (#", _TOO_OLD, _NEWER),
     ("unsupported modifier (%", _TOO_OLD, _NEWER),
     ("unsupported modifier (/", _TOO_OLD, _NEWER),
     ("no active session", _NO_SESSION, "Grade again; if it stays, `grader doctor` tells more."),
@@ -68,7 +66,15 @@ _STARVED = re.compile(
 
 # Folders of the engine's own that its messages carry in front of a path inside an image or the context.
 _INSIDE = re.compile(
-    r'/[^\s":]*/(?:overlay2?/[0-9a-z]+/(?:merged|diff)|snapshots/\d+/fs|buildkit-mount\d+|buildah\d+/mnt)'
+    r'/[^\s":]*/(?:overlay2?/[0-9a-z]+/(?:merged|diff)|snapshots/\d+/fs|buildkit-mount\d+|buildah\d+/mnt'
+    r"|libpod_builder\d+/build)"
+)
+# What engines put around the reason: which of their parts found it, and under which number.
+_NOISE = re.compile(
+    r"failed to solve(?: with frontend \S+)?: |failed to create LLB definition: |failed to compute cache key: "
+    r"|failed to calculate checksum of ref \S+: |failed to walk \S+: |rpc error: code = \w+ desc = "
+    r"|checking on sources under \"[^\"]*\": |Rel: can't make [^;]*; |copier: "
+    r"|(?:executor failed running|process) .* did not complete successfully: "
 )
 _PATH_TROUBLE = (
     r"(?:no such file or directory|not a directory|file exists|is a directory|too many levels of symbolic links)"
@@ -130,29 +136,32 @@ _NOT_STARTED = (
 )  # fmt: skip
 
 
-def failure(
-    error: str,
-    step: Step | None,
-    *,
-    steps: Sequence[Step] = (),
-    dockerfile: Dockerfile | None = None,
-    secrets: Sequence[str] = (),
-) -> GraderError:
+@dataclass(frozen=True)
+class Asked:
+    """What was to be built, of which files, and the ids of the secrets that the exercise gives."""
+
+    dockerfile: Dockerfile | None = None
+    context: Context | None = None
+    secrets: tuple[str, ...] = ()
+
+
+def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked: Asked | None = None) -> GraderError:
     """What ``error`` means: a ``SubmissionError`` when the learner's files did it, else an ``EngineError``.
 
-    ``steps`` are all that ran, for what an earlier one may have failed to fetch; ``dockerfile`` helps to find a line
-    where no step failed; ``secrets`` are the ids of those that the exercise gives.
+    ``steps`` are all that ran, for what an earlier one may have failed to fetch; ``asked`` helps to find a line where
+    no step failed, and to say why a file is not there.
     """
+    asked = asked or Asked()
     if step and step.exit_code is not None:
         return _failed_command(step, steps)
     # Podman quotes the step in its error: those words are the learner's.
     error = error.replace(f'building at STEP "{step.name}": ', "") if step else error
     text = _INSIDE.sub("", "\n".join([error, step.error if step and step.error not in error else ""])).strip()
-    line = _numbered(error) or (step.line if step else None) or _line_in(error, dockerfile)
+    line = _numbered(error) or (step.line if step else None) or _line_in(error, asked.dockerfile)
     where = f"Dockerfile:{line}" if line else ""
     log = step.last_lines if step else ()
     short = _short(_INSIDE.sub("", error))
-    if mistake := ungiven.failure(text, secrets, line):
+    if mistake := ungiven.failure(text, asked.secrets, line):
         return mistake
     for sign, what, fix in _OURS:
         if sign in text.lower():
@@ -163,7 +172,9 @@ def failure(
     if not _ENGINE_PATH.search(text):
         for pattern, what in _THEIRS:
             if any(pattern.search(part) for part in text.splitlines()):
-                return SubmissionError(f"{what}: {short}", _look_at(line, log), where=where, line=line, log=log)
+                told = missing.explain(text, line, asked.dockerfile, asked.context)
+                told = told or missing.Missing(f"{what}: {_NOISE.sub('', short)}", _look_at(line, log))
+                return SubmissionError(told.what, told.fix, where=where, line=line, log=log)
     return EngineError(
         f"The engine could not build the image: {short}",
         "This is not known to be the submission's fault, so nothing is counted against it. Grade again; "

@@ -119,7 +119,8 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
     duration = time.monotonic() - started
     log.finish()
     steps = log.steps()
-    failure = _failure(error, log, options, clock, dockerfile) if error or clock.expired else None
+    asked = blame.Asked(dockerfile, context, tuple(options.secrets.values))
+    failure = _failure(error, log, options, clock, asked) if error or clock.expired else None
     if isinstance(failure, EngineError):
         raise failure
     if failure is None and image_id is None:
@@ -267,10 +268,9 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
 
 
 def _failure(
-    error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, dockerfile: Dockerfile
+    error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, asked: blame.Asked
 ) -> GraderError:
     step = log.culprit(error)
     if clock.expired:
         return blame.timeout(step, options.timeout, engine_hung=clock.cut)
-    given = tuple(options.secrets.values)
-    return blame.failure(error, step, steps=log.steps(), dockerfile=dockerfile, secrets=given)
+    return blame.failure(error, step, steps=log.steps(), asked=asked)

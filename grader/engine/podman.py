@@ -11,6 +11,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from grader.engine import leftovers
@@ -48,6 +49,7 @@ class Buildah:
         self._steps: list[_Told] = []
         self._mark = Mark()
         self._distrusts_cache = options.cache and _mounts_files(dockerfile)
+        self._cached: list[bool | None] = []
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -68,8 +70,9 @@ class Buildah:
         self._mark.end(self._engine, images, self._options.labels)
 
     def finish(self) -> None:
-        """Bounds what builds leave for those that come after; to be called when the build is over."""
-        if any(not step.cached for step in self.steps()):
+        """Finds out what came from the cache, and bounds what builds leave in it; to be called when it is over."""
+        self._cached = self._states()
+        if not all(self._cached):
             leftovers.trim(self._engine)
 
     def feed(self, message: Mapping[str, Any]) -> None:
@@ -84,8 +87,8 @@ class Buildah:
                 self._progress(ProgressEvent("build", line, detail=True))
 
     def steps(self) -> tuple[Step, ...]:
-        """The steps so far."""
-        told = zip(self._steps, self._states(), strict=True)
+        """The steps so far; nothing is known of the cache before the end."""
+        told = zip_longest(self._steps, self._cached)
         return tuple(self._step(step, cached) for step, cached in told if not step.is_ours)
 
     def _states(self) -> list[bool | None]:

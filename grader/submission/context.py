@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -18,20 +18,34 @@ from grader.errors import SubmissionError
 from grader.submission.files import DOCKERFILE, MIB, File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 BOM = "\ufeff"
 
 
 @dataclass(frozen=True)
 class Context:
-    """What is sent: the archive, the bytes of file content in it, the paths sent and the paths left out, sorted."""
+    """What is sent: the archive, the bytes of file content in it, the paths sent and the paths left out, sorted.
+
+    ``patterns`` are the lines of ``ignore_file``, if there is one.
+    """
 
     tar: bytes
     size: int
     files: tuple[str, ...]
     ignored: tuple[str, ...]
     dockerfile: str = DOCKERFILE
+    ignore_file: str = ""
+    patterns: tuple[str, ...] = field(default=(), repr=False)
+
+    def ignored_by(self, path: str) -> int | None:
+        """The line (from 1) of the ignore file that leaves out ``path``, one of ``ignored``; None for other paths."""
+        if path not in self.ignored:
+            return None
+        # The last line that matches decides, and it is no exception: the path is left out.
+        lines = [number for number, line in enumerate(self.patterns, start=1) if not line.lstrip().startswith("!")]
+        matching = (number for number in reversed(lines) if PatternMatcher([self.patterns[number - 1]]).matches(path))
+        return next(matching, None)
 
 
 def pack(files: Mapping[str, File], *, dockerfile: str = DOCKERFILE, limit: int = 50 * MIB) -> Context:
@@ -42,22 +56,22 @@ def pack(files: Mapping[str, File], *, dockerfile: str = DOCKERFILE, limit: int 
     """
     if dockerfile not in files:
         raise SubmissionError(f"There is no file named {dockerfile}.", f"Add {dockerfile}.", where=dockerfile)
-    excluded = _excluded(files, dockerfile)
+    ignore_file = next((name for name in (f"{dockerfile}.dockerignore", ".dockerignore") if name in files), "")
+    patterns = tuple(_patterns(files[ignore_file].data, ignore_file)) if ignore_file else ()
+    excluded = _excluded(files, dockerfile, patterns)
     sent = {path: file for path, file in files.items() if path not in excluded}
     size = sum(len(file.data) for file in sent.values())
     if size > limit:
         raise _too_large(sent, size, limit)
-    return Context(_archive(sent), size, tuple(sorted(sent)), tuple(sorted(excluded)), dockerfile)
+    ignored = tuple(sorted(excluded))
+    return Context(_archive(sent), size, tuple(sorted(sent)), ignored, dockerfile, ignore_file, patterns)
 
 
-def _excluded(files: Mapping[str, File], dockerfile: str) -> frozenset[str]:
+def _excluded(files: Mapping[str, File], dockerfile: str, patterns: Sequence[str]) -> frozenset[str]:
     """The paths that the ignore file leaves out; never the Dockerfile, which the engine reads from the archive."""
-    ignore_file = f"{dockerfile}.dockerignore"
-    if ignore_file not in files:
-        ignore_file = ".dockerignore"
-    if ignore_file not in files:
+    if not patterns:
         return frozenset()
-    matcher = PatternMatcher(list(_patterns(files[ignore_file].data, ignore_file)))
+    matcher = PatternMatcher(list(patterns))
     return frozenset(path for path in files if path != dockerfile and matcher.matches(path))
 
 
