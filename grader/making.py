@@ -45,9 +45,10 @@ _PATIENCE = 5.0
 class Request:
     """What is to be graded.
 
-    ``engine`` is called when an engine is first needed, so that a Dockerfile that cannot be read costs no engine.
-    ``only`` names the checks to run, all when empty; ``stand_ins`` says that the user agreed to base images built from
-    Debian packages where no registry is reached.
+    Of the ``rubric`` nothing but its settings is asked before the image is built: the rest may be read meanwhile
+    (`course.remembered`). ``engine`` is called when an engine is first needed, so that a Dockerfile that cannot be read
+    costs no engine. ``only`` names the checks to run, all when empty; ``stand_ins`` says that the user agreed to base
+    images built from Debian packages where no registry is reached.
     """
 
     exercise: Exercise
@@ -74,7 +75,7 @@ class Maker:
     def __init__(self, request: Request, fresh: str) -> None:
         """Makes nothing yet. ``fresh`` is the random value of this run."""
         self._request = request
-        self._rubric = request.rubric
+        self._settings = request.rubric.settings
         self._fresh = fresh
         self._run = leftovers.Run.new()
         given = self._rubric.build.secrets
@@ -101,7 +102,7 @@ class Maker:
 
     def build(self) -> None:
         """Builds the image; what comes after it is loaded and prepared meanwhile."""
-        self._background.start(_load_what_comes_after)
+        self._background.start(self._load_what_comes_after)
         if self._wants_app():
             self._sandbox.begin(self._background)
         _ = self.subject.build
@@ -133,8 +134,15 @@ class Maker:
         leftovers.remove(self.engine, self._run)
         return tuple(sandbox.notes) if sandbox else ()
 
+    def _load_what_comes_after(self) -> None:
+        """Importing it before the build would keep the engine waiting; during it, it costs nothing."""
+        from grader.engine import image, sandbox  # noqa: F401, PLC0415
+
+        _ = self._request.checks
+
     def _wants_app(self) -> bool:
-        return any("app" in check.uses and not check.target for check in self._request.checks)
+        only = self._request.only
+        return any(uses for check, uses in self._settings.checks.items() if not only or check in only)
 
     # --- what a single check asks for (`Workshop`) --------------------------------------------------------------------
 
@@ -149,7 +157,7 @@ class Maker:
         """Runs a command in a container of ``image``; ``options`` are those of `engine.run.Command`."""
         from grader.engine.run import Command  # noqa: PLC0415  # see `_load_what_comes_after`
 
-        command = Command(args, memory=self._rubric.app.memory if self._rubric.app else Command.memory, **options)
+        command = Command(args, memory=self._settings.app.memory if self._settings.app else Command.memory, **options)
         if image.config.get("User") or command.user:
             image.check_accounts()
         return self._sandbox.get().run(image.id, command)
@@ -184,10 +192,10 @@ class Maker:
         return Subject(self._fresh, parts, self, exercise.path, exercise.starter, self._secrets.values)
 
     def _collect(self) -> Submission:
-        rubric = self._rubric
-        limits = Limits(dockerfile=rubric.limits.dockerfile, context=rubric.limits.context)
+        settings = self._settings
+        limits = Limits(dockerfile=settings.dockerfile_limit, context=settings.context_limit)
         starter = self._request.exercise.starter
-        return collect(starter, self._request.folder, rubric.submit, limits=limits, name=self._request.name)
+        return collect(starter, self._request.folder, settings.submit, limits=limits, name=self._request.name)
 
     def _parse(self) -> Dockerfile:
         return dockerfiles.parse(self.submission.get().files[DOCKERFILE].data)
@@ -195,7 +203,7 @@ class Maker:
     def _allowed(self) -> Dockerfile:
         """What can be judged without building is judged even if the policy forbids the build."""
         dockerfile = self.subject.dockerfile
-        policy.check(dockerfile, self._rubric.bases)
+        policy.check(dockerfile, self._settings.bases)
         return dockerfile
 
     def _connect(self) -> Engine:
@@ -208,12 +216,13 @@ class Maker:
         return engine
 
     def _pack(self) -> Context:
-        return build_context.pack(self.submission.get().files, limit=self._rubric.limits.context)
+        return build_context.pack(self.submission.get().files, limit=self._settings.context_limit)
 
     def _built(self, files: Mapping[str, File], **options: Any) -> Build:
         engine, dockerfile = self._ready.get(), self.subject.dockerfile
         progress = self._request.progress
         written = files[DOCKERFILE]
+<<<<<<< Updated upstream
         data = frontend.prepare(engine, dockerfile, written.data, progress=progress)
         if self._secrets.values:
             # No cache looks at what is in a secret: it would give what was made with that of another run.
@@ -226,6 +235,11 @@ class Maker:
         wanted = building.Options(
             timeout=self._rubric.build.timeout, labels=self._run.labels, secrets=self._secrets, **options
         )
+=======
+        sent = replace(written, data=frontend.prepare(engine, dockerfile, written.data, progress=progress))
+        context = build_context.pack({**files, DOCKERFILE: sent}, limit=self._settings.context_limit)
+        wanted = building.Options(timeout=self._settings.build_timeout, labels=self._run.labels, **options)
+>>>>>>> Stashed changes
         build = building.build(engine, context, dockerfile, wanted, progress=progress)
         if build.failure is not None:
             raise build.failure
@@ -245,29 +259,24 @@ class Maker:
         return sandbox
 
     def _app_options(self) -> AppOptions:
-        app = self._rubric.app
+        app = self._settings.app
         if app is None:
             raise RubricError(
                 "A check asks the running app, but the rubric has no `app:`",
                 "Add `app: {port: 5000}` with the port that the app listens on.",
-                where=str(self._rubric.path),
+                where=str(self._request.exercise.rubric_path),
             )
         from grader.engine.app import Options as AppOptions  # noqa: PLC0415  # see `_load_what_comes_after`
 
         return AppOptions(
             port=app.port,
-            path=app.ready.path,
-            within=app.ready.within,
-            status=app.ready.status,
+            path=app.path,
+            within=app.within,
+            status=app.status,
             env=app.env,
             memory=app.memory,
             internet=app.network == "internet",
         )
-
-
-def _load_what_comes_after() -> None:
-    """Importing it before the build would keep the engine waiting; during it, it costs nothing."""
-    from grader.engine import image, sandbox  # noqa: F401, PLC0415
 
 
 def _read(image: Image) -> Image:

@@ -56,11 +56,15 @@ def grade(  # noqa: PLR0913  # one parameter an option
     grader (costs no points), 130 interrupted.
     """
     from grader import grading  # noqa: PLC0415
+    from grader.checks import types  # noqa: PLC0415
     from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.course import remembered  # noqa: PLC0415
+    from grader.course.exercise import find_course, resolve  # noqa: PLC0415
     from grader.reports import Telling  # noqa: PLC0415
 
     outputs = _outputs(formats)
-    chosen, rubric = load(exercise, course)
+    chosen = resolve(find_course(course), exercise)
+    rubric = remembered.load(chosen.rubric_path, types)
     _known_checks(rubric, only)
     folder = _submission_folder(submission, exercise, chosen)
     with ProgressView(verbose=verbose, quiet=False) as progress:
@@ -224,7 +228,7 @@ def _be_utf8(out: TextIO) -> None:
 def _known_checks(rubric: Rubric, only: Sequence[str]) -> None:
     from grader.course.suggest import closest, listed  # noqa: PLC0415
 
-    known = [check.id for check in rubric.checks]
+    known = list(rubric.settings.checks)
     for name in only:
         if name not in known:
             near = closest(name, known)

@@ -18,6 +18,7 @@ from pydantic.json_schema import models_json_schema
 
 from grader.course import yamlfile
 from grader.course.messages import validated
+from grader.course.settings import AppSettings, Settings
 from grader.course.suggest import closest, listed
 from grader.course.units import ByteSize, Duration
 
@@ -84,6 +85,12 @@ class AppOptions(_Part):
     memory: ByteSize = Field(default=512_000_000, description="What the app may use.")
     network: Literal["none", "internet"] = Field(default="none", description="What the app can reach.")
 
+    @property
+    def settings(self) -> AppSettings:
+        """The same, without the model."""
+        ready = self.ready
+        return AppSettings(self.port, ready.path, ready.within, ready.status, self.env, self.memory, self.network)
+
 
 class Limits(_Part):
     """How large what is handed in may be, in bytes."""
@@ -123,6 +130,19 @@ class Rubric:
     digest: str
     path: Path
     format: int = 1
+
+    @property
+    def settings(self) -> Settings:
+        """What is needed before a check is judged."""
+        return Settings(
+            submit=self.submit,
+            bases=self.bases,
+            build_timeout=self.build.timeout,
+            dockerfile_limit=self.limits.dockerfile,
+            context_limit=self.limits.context,
+            app=self.app.settings if self.app else None,
+            checks={check.id: "app" in check.uses and not check.target for check in self.checks},
+        )
 
     @property
     def max_score(self) -> float:
