@@ -222,7 +222,6 @@ class Maker:
         engine, dockerfile = self._ready.get(), self.subject.dockerfile
         progress = self._request.progress
         written = files[DOCKERFILE]
-<<<<<<< Updated upstream
         data = frontend.prepare(engine, dockerfile, written.data, progress=progress)
         if self._secrets.values:
             # No cache looks at what is in a secret: it would give what was made with that of another run.
@@ -231,15 +230,10 @@ class Maker:
             # Podman tells steps by their text.
             dockerfile = dockerfiles.parse(data) if engine.name == "podman" else dockerfile
         sent = replace(written, data=data)
-        context = build_context.pack({**files, DOCKERFILE: sent}, limit=self._rubric.limits.context)
-        wanted = building.Options(
-            timeout=self._rubric.build.timeout, labels=self._run.labels, secrets=self._secrets, **options
-        )
-=======
-        sent = replace(written, data=frontend.prepare(engine, dockerfile, written.data, progress=progress))
         context = build_context.pack({**files, DOCKERFILE: sent}, limit=self._settings.context_limit)
-        wanted = building.Options(timeout=self._settings.build_timeout, labels=self._run.labels, **options)
->>>>>>> Stashed changes
+        wanted = building.Options(
+            timeout=self._settings.build_timeout, labels=self._run.labels, secrets=self._secrets, **options
+        )
         build = building.build(engine, context, dockerfile, wanted, progress=progress)
         if build.failure is not None:
             raise build.failure
