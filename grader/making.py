@@ -78,7 +78,7 @@ class Maker:
         self._settings = request.rubric.settings
         self._fresh = fresh
         self._run = leftovers.Run.new()
-        given = self._rubric.build.secrets
+        given = self._settings.build_secrets
         self._secrets = Secrets({name: text.replace("{fresh}", fresh).encode() for name, text in given.items()})
         self._background = Background()
         self._stages: dict[str, Subject] = {}

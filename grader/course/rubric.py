@@ -138,6 +138,7 @@ class Rubric:
             submit=self.submit,
             bases=self.bases,
             build_timeout=self.build.timeout,
+            build_secrets=self.build.secrets,
             dockerfile_limit=self.limits.dockerfile,
             context_limit=self.limits.context,
             app=self.app.settings if self.app else None,
