@@ -26,7 +26,8 @@ class AppSettings:
 class Settings:
     """``build_timeout`` is in seconds, the limits are bytes; ``app`` None runs nothing.
 
-    ``build_secrets`` are texts by their ids, as the rubric writes them. ``checks`` are the ids of all checks, in order, each with whether it asks the running app.
+    ``build_secrets`` are texts by their ids, as the rubric writes them. ``checks`` are the ids of all checks, in order,
+    each with whether it asks the running app.
     """
 
     submit: tuple[str, ...]
