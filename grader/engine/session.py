@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from requests import certs
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from grader.errors import EngineError
 
@@ -144,7 +144,7 @@ def _tls(client: Any) -> ssl.SSLContext:
     """Which certificates the SDK shows and believes, for a connection of our own."""
     settings = client.merge_environment_settings(client.base_url, {}, None, None, None)
     believed = settings["verify"]
-    context = ssl.create_default_context(cafile=believed if isinstance(believed, str) else certs.where())
+    context = ssl.create_default_context(cafile=believed if isinstance(believed, str) else DEFAULT_CA_BUNDLE_PATH)
     if not believed:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import yaml
 
@@ -16,6 +16,7 @@ from grader.engine.image import Image
 from grader.engine.layers import Entry, Layer
 from grader.engine.namespace import Answer
 from grader.engine.origin import Origin
+from grader.engine.scan import Place
 from grader.running import Part
 from grader.submission import dockerfile as dockerfiles
 from grader.submission.context import pack
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
     from grader.checks.base import Check, Outcome
     from grader.engine.app import App
+    from grader.engine.scan import Look
     from grader.engine.trace import Step
     from grader.errors import SubmissionError
 
+T = TypeVar("T")
 FRESH = "0123456789abcdef"
 
 
@@ -71,11 +74,20 @@ class FakeImage(Image):
             "base_count": base,
             "config": config or {},
             "origins": (*[Origin(1, "FROM base")] * base, *own),
+            "words": (),
         }
         self._content = content or {}
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes]:
         return {path: self._content[path].encode() for path in paths if path in self.files and path in self._content}
+
+    def scan(self, look: Look[T]) -> list[tuple[Place, T]]:
+        shown = [path for path in self._content if path in self.files]
+        return [
+            (Place(self.files[path].layer, path), what)
+            for path in shown
+            for what in look(iter([self._content[path].encode()]))
+        ]
 
 
 def _with_folders(entries: Mapping[str, Entry]) -> dict[str, Entry]:

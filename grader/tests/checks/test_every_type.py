@@ -50,6 +50,11 @@ FAILING: dict[str, tuple[str, Subject, bool]] = {
     "context": ("check: context, max_files: 1", subject(files={"a": File(b"")}), False),
     "config": ("check: config, not_root: true", subject(dockerfile="FROM base\nUSER root\n"), True),
     "lint": ("check: lint", subject(dockerfile="FROM debian\n"), True),
+    "secrets": (
+        "check: secrets",
+        subject(image=FakeImage([{"a": file()}], content={"a": "ghp" + "_9aB8cD7eF6gH5iJ4kL3mN2oP1qR0sT9uV8wX"})),
+        True,
+    ),
     "present": (
         "check: present, path: /a, mode: '0755'",
         subject(image=FakeImage([{"a": file()}])),
