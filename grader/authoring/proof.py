@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from grader.errors import GraderError
 
@@ -90,7 +90,7 @@ class Proof:
         return tuple(dict.fromkeys(finding for fact in self.facts for finding in fact.findings))
 
 
-def together(verdicts: Any) -> Verdict:
+def together(verdicts: Iterable[Verdict]) -> Verdict:
     """What several facts come to."""
     found = set(verdicts)
     return "refuted" if "refuted" in found else "unsettled" if "unsettled" in found else "proven"

@@ -131,7 +131,7 @@ def starter(found: Bench, trial: Trial) -> Fact:
     def judge(result: GradeResult) -> Iterator[Finding]:
         yield from _errors(result)
         if result.status is Status.PASSED:
-            what = f"The starter passes: it has {_score(result)} points, and {found.rubric.pass_score:g} are enough"
+            what = f"The starter passes: it has {result.score:g} points, and {found.rubric.pass_score:g} are enough"
             yield Finding(what, "Ask for more, or start learners from further away.", found.source.at("pass"))
 
     return _fact("starter", [trial], judge)
@@ -156,7 +156,7 @@ def solution(found: Bench, first: Trial, second: Trial) -> Fact:
             if name not in {check.id for check in missed if check.bonus}:
                 fix = "Take it out of the line; only a bonus that is not earned can be left."
                 yield Finding(f"The solution does not leave `{name}`", fix, place(file, line))
-        if result.status is not Status.PASSED and not missed and not flaky:
+        if result.status is Status.FAILED and not missed and not flaky:
             yield _unheard(result, file)
 
     return _fact("solution", [first, second], judge)
@@ -166,7 +166,9 @@ def again(found: Bench, first: Trial, second: Trial) -> Fact:
     """The same files get the same verdict on every check, and the same score."""
 
     def judge(result: GradeResult, other: GradeResult) -> Iterator[Finding]:
-        for name, before, after in _differences(result, other):
+        found_first = list(_differences(result, other))
+        own = [each for each in found_first if not any(check and check.status is Status.SKIPPED for check in each[1:])]
+        for name, before, after in own or found_first:
             what = f"`{name}` is flaky: {_told(before)}, then {_told(after)}"
             fix = "Ask for something that does not depend on time, chance or the state of the machine."
             yield Finding(what, fix, found.source.at_check(name))
