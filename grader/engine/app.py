@@ -120,9 +120,12 @@ class App:
             self.view.end()
 
     def _kill(self, signal: str) -> None:
-        """To PID 1; whether it still is there is asked elsewhere."""
-        with suppress(APIError):
+        """To PID 1, if it still is there."""
+        try:
             self.engine.client.kill(self.container, signal)
+        except APIError as error:
+            if state_of(self.engine, self.container).get("Running"):
+                raise EngineError(f"The engine does not send {signal}: {error.explanation}", "Grade again.") from error
 
     @contextmanager
     def _running(self) -> Iterator[None]:

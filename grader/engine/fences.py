@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 from docker.types import LogConfig, Ulimit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from grader.engine.connect import Engine
+
+
+#: Where Podman lets a container write whose root is read-only, unless told otherwise; a copy of what is there is kept.
+_PODMAN_WRITABLE = ("/tmp", "/run", "/var/tmp")  # noqa: S108  # of the container
 
 
 def fenced(engine: Engine, labels: Mapping[str, str], memory: int, **changes: Any) -> dict[str, Any]:
@@ -36,6 +40,12 @@ def fenced(engine: Engine, labels: Mapping[str, str], memory: int, **changes: An
         "host_config": engine.client.create_host_config(**settings | changes),
         "healthcheck": {"test": ["NONE"]},
     }
+
+
+def read_only(engine: Engine, tmpfs: Sequence[str]) -> dict[str, Any]:
+    """Settings that leave nowhere to write but ``tmpfs``, directories, and volumes."""
+    mounts = dict.fromkeys(_PODMAN_WRITABLE if engine.name == "podman" else (), "ro") | dict.fromkeys(tmpfs, "")
+    return {"read_only": True, "tmpfs": mounts}
 
 
 def unlogged() -> LogConfig:

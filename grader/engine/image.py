@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from docker.errors import ImageNotFound
 
 from grader.course.units import human_size
-from grader.engine import contents, reading, words
+from grader.engine import contents, libpod, reading, words
 from grader.engine import scan as scanning
 from grader.engine.layers import is_whiteout, looks_deleted
 from grader.engine.merge import merge, resolve
@@ -67,7 +67,7 @@ class Image:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """The configuration: Env, Cmd, Entrypoint, User, ... (OCI image specification, config.md)."""
-        return self.facts.get("Config") or {}
+        return {**(self.facts.get("Config") or {}), **libpod.image_config(self._engine, self.id)}
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

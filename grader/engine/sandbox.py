@@ -150,8 +150,7 @@ class Sandbox:
             options.memory,
             network_mode=f"container:{probe.container}" if probe else own,
             port_bindings={published: ("127.0.0.1", None)} if published else None,
-            read_only=options.read_only,
-            tmpfs=list(options.tmpfs) or None,
+            **(fences.read_only(self._engine, options.tmpfs) if options.read_only else {}),
         )
         create |= {"environment": dict(options.env), "ports": [published] if published else None}
         try:

@@ -14,10 +14,12 @@ from grader import judging
 from grader.checks import types
 from grader.course import rubric
 from grader.course.rubric import json_schema
+from grader.engine.app import Stopped
 from grader.engine.trace import Step
 from grader.errors import EngineError, RubricError, SubmissionError
 from grader.result import CheckResult, Fault, Status, silent
 from grader.submission.files import File
+from grader.tests.checks.doing import CHILD, SHELL, Doer, doing, done
 from grader.tests.checks.fakes import FakeApp, FakeImage, FakeWorkshop, answer, broken, check, file, program, subject
 
 if TYPE_CHECKING:
@@ -53,6 +55,14 @@ FAILING: dict[str, tuple[str, Subject, bool]] = {
     "secrets": (
         "check: secrets",
         subject(image=FakeImage([{"a": file()}], content={"a": "ghp" + "_9aB8cD7eF6gH5iJ4kL3mN2oP1qR0sT9uV8wX"})),
+        True,
+    ),
+    "command": ("check: command, command: [tool]", doing(finished=done(1)), True),
+    "process": ("check: process, app_is_pid_1: true", doing(Doer([SHELL, CHILD])), True),
+    "stop": ("check: stop", doing(Doer(stopped=Stopped(None, 10.0))), True),
+    "health": (
+        "check: health",
+        doing(dockerfile="FROM base\nHEALTHCHECK CMD true\n", config={"Healthcheck": {"Test": ["CMD", "true"]}}),
         True,
     ),
     "present": (
