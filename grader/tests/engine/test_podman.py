@@ -42,8 +42,9 @@ def podman(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with _service(tmp_path_factory.mktemp("podman")) as endpoint:
         client = docker.APIClient(endpoint, version=API_VERSION, timeout=60)
         try:
-            client.load_image(b"".join(engine.client.get_image("debian:bookworm-slim")))
-            version = client.version()["Version"]
+            calls: Any = client
+            calls.load_image(b"".join(engine.client.get_image("debian:bookworm-slim")))
+            version = calls.version()["Version"]
             yield Engine(client, "podman", version, API_VERSION, engine.platform, endpoint, local=True)
         finally:
             client.close()
@@ -157,7 +158,7 @@ def forged(workshop: Workshop, message: str) -> dict[int, Any]:
 
 
 def test_a_run_that_prints_the_words_of_the_cache_is_not_believed(workshop: Workshop) -> None:
-    client = workshop.engine.client
+    client: Any = workshop.engine.client
     base = client.inspect_image("debian:bookworm-slim")["Id"].removeprefix("sha256:")
     sibling = workshop.build(SLIM + "RUN true\n").image_id
     assert sibling is not None
@@ -176,9 +177,9 @@ def test_an_image_is_no_proof_unless_base_and_instructions_are_those_of_the_stag
     mark = unique()
     built = workshop.build(SLIM + f"ENV A={mark}\nRUN echo {mark}\n")
     assert built.image_id
-    history = workshop.engine.client.history(built.image_id)
-    above = workshop.engine.client.inspect_image(built.image_id)["Parent"]
-    assert len(history) == len(workshop.engine.client.history("debian:bookworm-slim")) + 3
+    client: Any = workshop.engine.client
+    above = client.inspect_image(built.image_id)["Parent"]
+    assert len(client.history(built.image_id)) == len(client.history("debian:bookworm-slim")) + 3
 
     def told(first: str, *texts: str, cache: bool = True, image: str = above) -> list[bool | None]:
         steps = [Claim(0, -1, first, ""), *(Claim(0, n, text, image) for n, text in enumerate(texts))]
