@@ -21,7 +21,7 @@ from grader.errors import GraderError, RubricError, SubmissionError
 from grader.result import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from grader.checks.subject import Subject
 
@@ -143,6 +143,15 @@ class _Plugin:
     def build(self) -> Any:
         """The finished build."""
         return self._part(lambda: self._subject.build)
+
+    @pytest.fixture(scope="session")
+    def container(self) -> Callable[..., Any]:
+        """Runs a command in a container of the image: ``container(["python", "-V"], within=5).stdout``."""
+
+        def run(args: Sequence[str], **options: Any) -> Any:
+            return self._part(lambda: self._subject.run(args, **options))
+
+        return run
 
     @pytest.fixture(scope="session")
     def fresh(self) -> str:

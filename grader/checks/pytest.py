@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Pytest(Check):
     """A pytest file of the author's own runs on the grader's side; each test is a verdict of its own.
 
-    Tests take the fixtures `image`, `app`, `container`, `dockerfile`, `build`, `subject` and `fresh`. Marks:
+    Tests take the fixtures `image`, `app`, `dockerfile`, `build`, `subject`, `fresh`, and `container`, which runs a
+    command in the image: `container(["python", "-V"]).stdout`. Marks:
     `@pytest.mark.points(10)`, `@pytest.mark.hint("...")`, as often as there are hints, and `@pytest.mark.why("...")`;
     the first line of a docstring is the title. Points of tests without the mark are what the others leave of the
     check's, in equal parts. A failed `assert` is the learner's, any other exception the author's. Only this file is
@@ -80,7 +81,8 @@ class Pytest(Check):
                 "Let both come to the same.",
                 where=self.file,
             )
-        return [test.points if test.points is not None else round(left / unmarked, 4) for test in tests]
+        shares = iter(_shares(left, unmarked))
+        return [test.points if test.points is not None else next(shares) for test in tests]
 
     def expectation(self) -> str:
         """What is expected, in words."""
@@ -88,6 +90,12 @@ class Pytest(Check):
 
 
 _CENT = 0.005
+
+
+def _shares(points: float, parts: int) -> list[float]:
+    """Equal parts in cents; what does not divide goes to the first ones, so that they add up to the whole."""
+    each, more = divmod(round(points * 100), parts) if parts else (0, 0)
+    return [(each + (number < more)) / 100 for number in range(parts)]
 
 
 def _outcome(test: Test) -> Outcome:

@@ -63,6 +63,11 @@ def test_tests_without_points_share_what_is_left(tmp_path: Path) -> None:
     assert [result.max_score for result in judged(tmp_path, source)] == [4, 3, 3]
 
 
+def test_shares_add_up_to_the_whole(tmp_path: Path) -> None:
+    source = "def test_a(): pass\ndef test_b(): pass\ndef test_c(): pass\n"
+    assert [result.score for result in judged(tmp_path, source)] == [3.34, 3.33, 3.33]
+
+
 def test_each_case_of_a_parametrized_test_counts(tmp_path: Path) -> None:
     source = (
         "import pytest\n@pytest.mark.points(5)\n@pytest.mark.parametrize('n', [1, 2])\ndef test_a(n): assert n == 1\n"
@@ -146,6 +151,9 @@ def test_on_a_real_image(grade: Grade, tmp_path: Path) -> None:
     source = """\
 def test_answers(app, fresh):
     assert app.ask("GET", "/index.html").body == b"hello\\n"
+def test_runs(container):
+    done = container(["python", "-c", "print(6 * 7)"], within=20)
+    assert (done.exit_code, done.stdout) == (0, b"42\\n")
 def test_one_stage(dockerfile, build, image):
     assert len(dockerfile.stages) == 1
     assert image.config["Cmd"][0] == "python"
@@ -161,5 +169,5 @@ CMD ["python", "-m", "http.server", "5000", "--directory", "/"]
 """
     learners = {"conftest.py": "raise SystemExit", "test_image.py": "def test_mine(): pass\n"}
     result = grade(dockerfile, [{"check": "pytest", "file": "test_image.py"}], app={"port": 5000}, files=learners)
-    assert [each.id for each in result.checks] == ["pytest/test_answers", "pytest/test_one_stage"]
+    assert [each.id for each in result.checks] == ["pytest/test_answers", "pytest/test_runs", "pytest/test_one_stage"]
     assert (result.status, result.score) == (Status.PASSED, 10), result
