@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from grader import grading
-from grader.authoring import verify, written
+from grader.authoring import trial, verify, written
 from grader.checks import types
 from grader.course.exercise import Exercise, find_course
 
@@ -25,24 +25,24 @@ SOLUTIONS = ROOT / "solutions"
 BROKEN = [(one, folder) for one in COURSE.exercises for folder in written.broken_folders(SOLUTIONS / one.id)]
 
 EACH = pytest.mark.parametrize("exercise", COURSE.exercises, ids=lambda exercise: exercise.id)
-Tried = Callable[[Exercise, Path], verify.Trial]
+Tried = Callable[[Exercise, Path], trial.Trial]
 
 
-def bench(exercise: Exercise, engine: Engine | None = None) -> verify.Bench:
+def bench(exercise: Exercise, engine: Engine | None = None) -> trial.Bench:
     def grade(exercise: Exercise, rubric: Rubric, folder: Path, name: str) -> GradeResult:
         assert engine is not None
         request = grading.Request(exercise, rubric, folder, engine=lambda: engine, name=name, stand_ins=True)
         return grading.grade(request)
 
-    return verify.bench(exercise, SOLUTIONS, types(), grade)
+    return trial.bench(exercise, SOLUTIONS, types(), grade)
 
 
 @pytest.fixture(scope="module")
 def tried(engine: Engine) -> Tried:
     """Each folder's verdict; a folder that several tests look at is graded once."""
-    known: dict[Path, verify.Trial] = {}
+    known: dict[Path, trial.Trial] = {}
 
-    def once(exercise: Exercise, folder: Path) -> verify.Trial:
+    def once(exercise: Exercise, folder: Path) -> trial.Trial:
         if folder not in known:
             known[folder] = bench(exercise, engine).tried(folder)
         return known[folder]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.authoring import verify, written
+from grader.authoring import trial, written
 from grader.checks import types
 from grader.tests.authoring.tiny import BASE, TWO_STAGES, Tiny
 from grader.tests.conftest import write_files
@@ -26,11 +26,11 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
     return Tiny(tmp_path)
 
 
-def bench(tiny: Tiny) -> verify.Bench:
+def bench(tiny: Tiny) -> trial.Bench:
     def never(_exercise: Exercise, _rubric: Rubric, _folder: Path, _name: str) -> GradeResult:
         raise AssertionError("nothing is graded to read what is written")
 
-    return verify.bench(tiny.write(), tiny.root / "solutions", types(), never)
+    return trial.bench(tiny.write(), tiny.root / "solutions", types(), never)
 
 
 def hints(tiny: Tiny) -> list[str]:
