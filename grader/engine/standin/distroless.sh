@@ -21,6 +21,9 @@ rm -rf "$root"/usr/share/man "$root"/usr/share/info "$root"/usr/share/locale "$r
   "$root"/usr/share/bash-completion "$root"/usr/share/perl5 "$root"/usr/share/pixmaps "$root"/usr/share/applications
 find "$root/usr/share/doc" -type f ! -name copyright -delete
 
+# Of Python's names only this one is not Debian's.
+ln -s python3.11 "$root/usr/bin/python"
+
 mkdir -p "$root/etc/ssl/certs" "$root/home/nonroot" "$root/root" "$root/run" "$root/proc" "$root/sys"
 find "$root/usr/share/ca-certificates" "$root/usr/local/share/ca-certificates" -name '*.crt' -exec cat {} + \
   >"$root/etc/ssl/certs/ca-certificates.crt"

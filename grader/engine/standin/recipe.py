@@ -79,7 +79,7 @@ RECIPES = {
             files=("distroless.sh",),
             options=(
                 "--variant=extract",
-                "--include=base-files,ca-certificates,libpython3.11-stdlib,netbase,python3,tzdata",
+                "--include=base-files,ca-certificates,libgcc-s1,libgomp1,libpython3.11-stdlib,libstdc++6,netbase,python3,tzdata",
                 "--skip=output/dev,chroot/start-stop-daemon,chroot/policy-rc.d",
             ),
             changes=(
@@ -90,6 +90,11 @@ RECIPES = {
                 "WORKDIR /",
                 'ENTRYPOINT ["/usr/bin/python3.11"]',
             ),
+        ),
+        Recipe(
+            "gcr.io/distroless/python3-debian12:nonroot",
+            parent="gcr.io/distroless/python3-debian12",
+            files=("distroless-nonroot.Dockerfile",),
         ),
     )
 }

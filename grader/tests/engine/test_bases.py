@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from grader.engine.connect import Engine
 
 SLIM, FULL, DISTROLESS = "python:3.11-slim", "python:3.11", "gcr.io/distroless/python3-debian12"
+NONROOT = f"{DISTROLESS}:nonroot"
 
 
 def never(*args: Any, **kwargs: Any) -> None:
@@ -409,6 +410,27 @@ def test_distroless_has_neither_shell_nor_package_manager(stood_in: Engine) -> N
         "len(os.listdir('/var/lib/dpkg/status.d')) > 20, os.getuid(), os.path.isdir('/home/nonroot'))",
     )
     assert (code, output.strip()) == (0, "[] True 0 True")
+
+
+def test_distroless_has_what_wheels_of_cplusplus_and_rust_are_linked_to(stood_in: Engine) -> None:
+    """The real image is based on distroless/cc, so that they work there."""
+    script = "import ctypes\nfor name in ('libstdc++.so.6', 'libgcc_s.so.1', 'libgomp.so.1'): ctypes.CDLL(name)"
+    code, output = run(stood_in, DISTROLESS, "-c", script, entrypoint="python")
+    assert code == 0, output
+    code, output = run(stood_in, DISTROLESS, "-c", "import ctypes; ctypes.CDLL('libpq.so.5')")
+    assert code != 0
+    assert "libpq.so.5" in output
+
+
+def test_distroless_nonroot_is_the_same_for_another_user(stood_in: Engine) -> None:
+    (base,) = bases.ensure(stood_in, [NONROOT], stand_ins=True)
+    assert base.stand_in
+    image, of_root = standin.inspect(stood_in, NONROOT), standin.inspect(stood_in, DISTROLESS)
+    assert image is not None
+    assert of_root is not None
+    assert image["RootFS"]["Layers"][: len(of_root["RootFS"]["Layers"])] == of_root["RootFS"]["Layers"]
+    script = "import os; print(os.getuid(), os.getcwd(), os.access('/home/nonroot', os.W_OK), os.access('/', os.W_OK))"
+    assert run(stood_in, NONROOT, "-c", script) == (0, "65532 /home/nonroot True False\n")
 
 
 # --- made, and replaced ------------------------------------------------------------------------------------------
