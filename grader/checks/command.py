@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from grader.checks import _config as configured
+from grader.checks._accounts import USERS, accounts, look_up
 from grader.checks._fresh import refresh, refuse_unknown_forms
 from grader.checks._running import Clock
 from grader.checks._text import Regex, found, shown
@@ -112,6 +113,9 @@ class Command(Check):
         if isinstance(self.command, str) and _source(subject.image, _SHELL) is None:
             got = f"the image has no {_SHELL} that could run it"
             return failed(expected=expected, got=got, command=words)
+        if self.user is not None and not self._knows_user(subject.image):
+            got = f"the image's /etc/passwd has no user {self.user}"
+            return failed(expected=expected, got=got, command=words)
         done = self._run(subject, words, clock)
         evidence = _evidence(done, words, source)
         faults = [*self._faults(done, subject.fresh)]
@@ -121,6 +125,10 @@ class Command(Check):
             return passed(expected=expected, got=got, **evidence)
         line = subject.image.line_of(source) if source and not subject.image.from_base(source) else None
         return failed(expected=expected, got="; ".join(faults), line=line, **evidence)
+
+    def _knows_user(self, image: Image) -> bool:
+        known = accounts(image.read([USERS]).get(USERS, b""))
+        return look_up(known, str(self.user).partition(":")[0]) is not None
 
     def expectation(self, fresh: str = "") -> str:
         """What is expected, in words."""

@@ -26,8 +26,9 @@ _EVERY = 0.2
 #: What a broken app's check may take before it counts as failed: this many seconds, or times what it took before.
 _HANGS_AFTER = 3.0
 _TIMES_SLOWER = 3
-#: One failure may be an accident.
+#: One failure may be an accident, but not one that came after so many seconds of waiting for an answer.
 _FAILURES = 2
+_WAITED = 1.0
 
 Path = Annotated[str, Field(pattern="^/[!-~]*$")]
 
@@ -147,13 +148,13 @@ class _Trial:
             time.sleep(_EVERY)
 
     def fails(self) -> bool:
-        """Whether it fails, twice or by hanging."""
+        """Whether it fails, twice or by waiting in vain."""
         hangs = max(_HANGS_AFTER, _TIMES_SLOWER * self._took)
         for _ in range(_FAILURES):
             done = self._run(self._clock.left(min(self._limit, hangs)))
             if done.exit_code == 0:
                 return False
-            if done.exit_code is None:
+            if done.exit_code is None or done.elapsed > self._took + _WAITED:
                 break
         return True
 

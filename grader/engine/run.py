@@ -17,6 +17,7 @@ from docker.errors import APIError, DockerException
 
 from grader.engine import fences
 from grader.engine.refusal import cannot_be_called, start_failure
+from grader.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -161,9 +162,15 @@ def _with_code(told: Finished, state: Mapping[str, Any], *, podman: bool) -> Fin
     code = int(state["ExitCode"])
     said = (told.stderr if podman else told.stdout).decode(errors="replace")
     never_ran = said.startswith("Error: ") and "OCI" in said if podman else not state.get("Pid")
-    if code in (126, 127) and never_ran and (why := cannot_be_called(said)):
+    if code not in (126, 127) or not never_ran:
+        return replace(told, exit_code=code)
+    if why := cannot_be_called(said):
         return replace(told, exit_code=why[1], stdout=b"", stderr=b"", refused=why[0])
-    return replace(told, exit_code=code)
+    failure = start_failure(APIError(said, explanation=said))
+    if podman and isinstance(failure, EngineError):
+        # Podman tells it by its text alone, which any command can print.
+        return replace(told, exit_code=code)
+    raise failure
 
 
 def _refused(error: APIError) -> Finished:
@@ -209,6 +216,8 @@ class _Output:
         with suppress(OSError, AttributeError, DockerException):
             self._frames.close()
         self._thread.join(_LAST_WORDS)
+        # The client library leaves a connection open that the engine ended first.
+        self._frames._response.close()  # noqa: SLF001
 
     def told(self) -> Finished:
         """What was read so far, of a command of which no more is known yet."""
