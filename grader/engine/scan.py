@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 
 from grader.engine import export, tarlayer
+from grader.engine.layers import is_whiteout
 from grader.engine.stream import Stream, Window
 from grader.errors import EngineError
 
@@ -103,7 +104,9 @@ def _in_layer(layer: Source, look: Look[T]) -> Iterator[tuple[str, T]]:
         file = archive.extractfile(member) if member.isreg() else None
         if file is not None:
             name = "/".join(part for part in member.name.split("/") if part not in ("", "."))
-            yield from ((name, what) for what in look(_pieces(file)))
+            # A mark of a deletion is no file; one that has content is not what it looks like.
+            if member.size or not is_whiteout(name):
+                yield from ((name, what) for what in look(_pieces(file)))
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

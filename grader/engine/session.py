@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from grader.engine.connect import Engine
 
 #: Seconds that an engine may take to open a session, and that a session may take to end.
-PATIENCE = 10.0
+PATIENCE = 30.0
 #: Bytes that the head of the engine's answer may have.
 _LONGEST_HEAD = 64 << 10
 
@@ -212,6 +212,8 @@ class _Upgrade(asyncio.Protocol):
         self._transport.close()
         if not self.upgraded.done():
             self.upgraded.set_exception(ConnectionError(why))
+            # Whoever waited may have given up meanwhile; asyncio would print that nobody asked.
+            self.upgraded.exception()
 
 
 # --- what we answer ---------------------------------------------------------------------------------------------------

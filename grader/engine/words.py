@@ -43,6 +43,8 @@ def own(
     """
     inherited = set(_words(base, instructions))
     yield from (word for word in _words(config, instructions) if word not in inherited)
+    # Docker keeps each of them in the history, Podman only those that a step could see.
+    yield from _arguments(instructions)
     aligned = [each.keyword for each in instructions] == [keyword(made) for made in history[: len(instructions)]]
     for number, made in enumerate(history):
         line = instructions[number].line if aligned and number < len(instructions) else None
@@ -60,6 +62,14 @@ def _words(config: Mapping[str, Any], instructions: Sequence[Instruction]) -> It
         if key not in ("Env", "Labels", "Image"):
             for text in _texts(value):
                 yield Word(f"the configuration's {key}", "", text, _line(instructions, key.upper(), ""))
+
+
+def _arguments(instructions: Sequence[Instruction]) -> Iterator[Word]:
+    """The defaults of build arguments."""
+    for each in instructions:
+        for pair in each.args if each.keyword == "ARG" else ():
+            name, _, value = pair.partition("=")
+            yield Word(f"ARG {name}", name, value, each.line)
 
 
 def _texts(value: Any) -> Iterator[str]:
