@@ -87,6 +87,15 @@ def programs_in(root: Path, entries: Mapping[str, Entry]) -> dict[str, str]:
     return found
 
 
+def content(root: Path, name: str) -> bytes | None:
+    """What a regular file of a layer's folder holds; None where the folder does not tell (the kernel's metacopy)."""
+    # The folder was walked: nothing on the way to the file is a symlink, and nothing changes in a finished layer.
+    with open(os.open(root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+        if "trusted.overlay.metacopy" in os.listxattr(file.fileno()):
+            return None
+        return file.read()
+
+
 def _from_stat(path: str, facts: os.stat_result) -> Entry:
     mode, owner = stat.S_IMODE(facts.st_mode), (facts.st_uid, facts.st_gid)
     if stat.S_ISREG(facts.st_mode):

@@ -105,8 +105,10 @@ USER nobody-here
 """
 
 
-def test_files_are_read_through_symlinks_and_huge_ones_are_not(workshop: Workshop) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_files_are_read_through_symlinks_and_huge_ones_are_not(workshop: Workshop, *, elsewhere: bool) -> None:
     image = workshop.image(READ)
+    image = workshop.image_elsewhere(image) if elsewhere else image
     asked = ["/real", "link", "/link2", "/hard", "/link3", "/dir", "/fifo", "/nothing", "/", "/odd\udcffbyte"]
     read = image.read(asked)
     # Not every engine hands out a file whose name is no text.
@@ -115,6 +117,18 @@ def test_files_are_read_through_symlinks_and_huge_ones_are_not(workshop: Worksho
         with pytest.raises(SubmissionError, match=r"52\.4 MB") as raised:
             image.read([huge])
         assert raised.value.line == 3
+
+
+def test_on_the_engines_own_machine_no_container_is_made_to_read_a_file(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = workshop.image(READ)
+    if image.layers[0].folder is None:
+        pytest.skip("this engine's layers are not this machine's to read")
+    monkeypatch.setattr("grader.engine.contents.fetch", lambda *_: {})
+    assert image.read(["/link2"]) == {"/link2": b"hello\n"}
+    monkeypatch.setattr("grader.engine.overlay.content", lambda *_: None)
+    assert image.read(["/link2"]) == {}
 
 
 def test_a_huge_file_of_the_base_image_is_not_the_learners(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
