@@ -39,8 +39,10 @@ class Stages(BaseModel):
         """What is expected, in words."""
         count = f"{self.min}" if self.min == self.max else f"{self.min} to {self.max}" if self.max else f"{self.min}"
         least = "at least " if self.max is None else ""
-        named = ", each with a name and used by it" if self.named else ""
-        yield f"{least}{count} stage{'s' * (count != '1')}{named}"
+        if self.min > 1 or self.max is not None or not (self.named or self.names or self.final_from):
+            yield f"{least}{count} stage{'s' * (count != '1')}"
+        if self.named:
+            yield "each stage with a name and used by it"
         if self.names:
             yield f"stages named {listed(self.names)}"
         if self.final_from:

@@ -66,6 +66,15 @@ def test_tests_that_run_are_told_from_tests_that_lie_there(test: str, status: St
     assert result.line == (4 if status is Status.FAILED else None)
 
 
+def test_a_run_that_looked_at_the_change_in_an_earlier_build_is_not_said_not_to(grade: Grade) -> None:
+    dockerfile = DOCKERFILE.format(test="sh /app.sh || true")
+    for _ in range(2):
+        (result,) = grade(dockerfile, [TARGET], own=OWN).checks
+        assert result.got == "it builds even with a broken app.sh"
+    (result,) = grade(DOCKERFILE.replace("RUN {test}", "COPY app.sh /tested.sh"), [TARGET], own=OWN).checks
+    assert result.got == "it builds even with a broken app.sh; no RUN of it looked at the change"
+
+
 def test_a_stage_that_is_not_there_is_the_learners(grade: Grade) -> None:
     first, second = grade(
         DOCKERFILE.format(test="true"),
