@@ -49,6 +49,13 @@ class Breaking(BaseModel):
         refuse_unknown_forms([self.get, self.post, self.command])
         return self
 
+    @property
+    def told(self) -> str:
+        """The way in words."""
+        if self.command is not None:
+            return f"`{' '.join(self.command)}`"
+        return f"POST {self.post}" if self.post is not None else f"GET {self.get}"
+
 
 class Health(Check):
     """The image's HEALTHCHECK succeeds while the app works, and fails once it is broken.
@@ -100,7 +107,7 @@ class Health(Check):
         text = f"the HEALTHCHECK succeeds within {human_time(self.within)}"
         if self.broken_by == "nothing":
             return text
-        how = f"{self.broken_by.model_dump(exclude_none=True)}" if isinstance(self.broken_by, Breaking) else "a freeze"
+        how = self.broken_by.told if isinstance(self.broken_by, Breaking) else "a freeze"
         return f"{text}, and fails once the app is broken by {how}"
 
     def _judged(self, trial: _Trial, fresh: str) -> str:

@@ -102,6 +102,15 @@ def test_the_app_is_broken_as_asked() -> None:
 
 
 @pytest.mark.parametrize(
+    ("way", "told"),
+    [("{post: /break}", "POST /break"), ("{get: /break}", "GET /break"), ("{command: [rm, a]}", "`rm a`")],
+)
+def test_how_it_is_broken_is_told_in_words(way: str, told: str) -> None:
+    outcome = check(f"check: health, broken_by: {way}").run(doing(config=None))
+    assert outcome.expected.endswith(f"fails once the app is broken by {told}")
+
+
+@pytest.mark.parametrize(
     "text", ["broken_by: {}", "broken_by: {get: /a, post: /b}", "broken_by: {get: a}", "broken_by: {command: []}",
              "broken_by: rain", "broken_by: {get: '/{fresh.md5}'}"]
 )  # fmt: skip
