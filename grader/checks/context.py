@@ -22,6 +22,8 @@ def _pattern(text: str) -> str:
     return text
 
 
+#: A file in the build context, there or not.
+Path = Annotated[str, Field(pattern=r"^[^/\s*?\[\]!\\][^*?\[\]\\]*$")]
 #: A line of a `.dockerignore`.
 Pattern = Annotated[str, AfterValidator(_pattern), Field(min_length=1)]
 
@@ -44,6 +46,7 @@ class Context(Check):
   max_size: 100kB
   absent: [.git, .env, "**/__pycache__"]
   present: [app.py]
+  ignored: [.git/HEAD]
   points: 10
 """
 
@@ -59,11 +62,14 @@ class Context(Check):
     )
     absent: tuple[Pattern, ...] = Field(default=(), description="What must not be sent, as lines of .dockerignore.")
     present: tuple[Pattern, ...] = Field(default=(), description="What has to be sent, in the same patterns.")
+    ignored: tuple[Path, ...] = Field(
+        default=(), description="Paths that .dockerignore has to leave out, whether there are such files or not."
+    )
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        if self.max_size is None and self.max_files is None and not self.absent and not self.present:
-            raise ValueError("context asks for nothing; give it max_size, max_files, absent or present")
+        if self.max_size is None and self.max_files is None and not (self.absent or self.present or self.ignored):
+            raise ValueError("context asks for nothing; give it max_size, max_files, absent, present or ignored")
         return self
 
     def run(self, subject: Subject) -> Outcome:
@@ -75,7 +81,7 @@ class Context(Check):
             "ignored": len(context.ignored),
             "largest": _largest(subject)[:10],
         }
-        faults = [*self._sent(subject), *self._missing(subject), *self._too_much(subject)]
+        faults = [*self._sent(subject), *self._missing(subject), *self._let_in(subject), *self._too_much(subject)]
         if not faults:
             got = f"{human_size(context.size, unlike=self.max_size)} in {_count(len(context.files))}"
             return passed(expected=self.expectation(), got=got, **evidence)
@@ -88,6 +94,7 @@ class Context(Check):
         parts += [f"at most {_count(self.max_files)}"] if self.max_files is not None else []
         parts += [f"no {', '.join(self.absent)}"] if self.absent else []
         parts += [f"with {', '.join(self.present)}"] if self.present else []
+        parts += [f"without {', '.join(self.ignored)} where there are such files"] if self.ignored else []
         return f"a build context of {', '.join(parts)}" if parts else "a build context"
 
     def _sent(self, subject: Subject) -> Iterator[_Fault]:
@@ -114,6 +121,14 @@ class Context(Check):
                 ignored = next((path for path in context.ignored if matches(path)), None)
                 why = f"{ignored} is left out by .dockerignore" if ignored else "there is no such file"
                 yield _Fault(f"no {pattern} is sent: {why}")
+
+    def _let_in(self, subject: Subject) -> Iterator[_Fault]:
+        context = subject.context
+        let_in = [path for path in self.ignored if not context.leaves_out(path)]
+        if let_in:
+            file = context.ignore_file
+            why = f"{file} does not leave it out" if file else "there is no .dockerignore"
+            yield _Fault(f"{', '.join(let_in)} would be sent: {why}")
 
     def _too_much(self, subject: Subject) -> Iterator[_Fault]:
         context = subject.context

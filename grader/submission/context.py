@@ -38,6 +38,10 @@ class Context:
     ignore_file: str = ""
     patterns: tuple[str, ...] = field(default=(), repr=False)
 
+    def leaves_out(self, path: str) -> bool:
+        """Whether the ignore file keeps ``path`` from being sent, whether there is such a file or not."""
+        return path != self.dockerfile and PatternMatcher(list(self.patterns)).matches(path)
+
     def ignored_by(self, path: str) -> int | None:
         """The line (from 1) of the ignore file that leaves out ``path``, one of ``ignored``; None for other paths."""
         if path not in self.ignored:

@@ -48,6 +48,14 @@ def sent(text: str, files: dict[str, str | int], dockerfile: str = COPY_ALL) -> 
         ("present: [app.py]", {"a.py": 1}, "no app.py is sent: there is no such file"),
         ("present: [app.py]", {"app.py": 1, ".dockerignore": "*"}, "app.py is left out by .dockerignore"),
         ("present: [Dockerfile]", {".dockerignore": "*"}, ""),
+        ("ignored: [.git/HEAD]", {"a": 1}, ".git/HEAD would be sent: there is no .dockerignore"),
+        ("ignored: [.git/HEAD]", {".dockerignore": ".git"}, ""),
+        ("ignored: [.git/HEAD]", {".dockerignore": "*\n!app.py"}, ""),
+        ("ignored: [.git/HEAD]", {".dockerignore": ".git/*.txt"}, ".dockerignore does not leave it out"),
+        ("ignored: [.git/HEAD]", {".dockerignore": "*\n!.git"}, ".dockerignore does not leave it out"),
+        ("ignored: [a/.env, a/b]", {".dockerignore": "**/.env"}, "a/b would be sent"),
+        ("ignored: [.git/HEAD]", {"Dockerfile.dockerignore": ".git", ".dockerignore": "x"}, ""),
+        ("ignored: [Dockerfile]", {".dockerignore": "*"}, "Dockerfile would be sent"),
     ],
 )
 def test_what_is_asked_of_the_context(text: str, files: dict[str, str | int], words: str) -> None:
@@ -90,7 +98,7 @@ def test_everything_that_is_wrong_is_told() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "absent: ['']", "absent: ['#x']", "absent: ['!x']", "absent: ['[a']", "absent: [' ']", "max_files: 0",
-     "max_size: 0", "absent: .git", "present: ['!']"],
+     "max_size: 0", "absent: .git", "present: ['!']", "ignored: ['*.env']", "ignored: [/a]", "ignored: ['']"],
 )  # fmt: skip
 def test_what_asks_for_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
