@@ -80,6 +80,7 @@ class Maker:
         self._run = leftovers.Run.new()
         given = self._settings.build_secrets
         self._secrets = Secrets({name: text.replace("{fresh}", fresh).encode() for name, text in given.items()})
+        self._args = {name: text.replace("{fresh}", fresh) for name, text in self._settings.build_args.items()}
         self._background = Background()
         self._stages: dict[str, Subject] = {}
         self.submission: Part[Submission] = Part(self._collect)
@@ -229,6 +230,7 @@ class Maker:
             data, options = (data, {**options, "cache": False}) if marked is None else (marked, options)
             # Podman tells steps by their text.
             dockerfile = dockerfiles.parse(data) if engine.name == "podman" else dockerfile
+        options["args"] = {**self._args, **options.get("args", {})}
         sent = replace(written, data=data)
         context = build_context.pack({**files, DOCKERFILE: sent}, limit=self._settings.context_limit)
         wanted = building.Options(

@@ -66,6 +66,9 @@ class Secrets(Check):
     secrets: tuple[str, ...] | None = Field(
         default=None, description="Ids of build secrets that the build has to use. Default: all that the rubric gives."
     )
+    search: bool = Field(
+        default=True, description="Whether the image is searched for secrets; `false` asks only whether they were used."
+    )
     patterns: bool = Field(
         default=True,
         description="Whether what looks like a key counts: of AWS, GitHub, Google, Slack, PyPI, others.",
@@ -75,11 +78,11 @@ class Secrets(Check):
         """Names what was not used and what was found where, never the secret itself."""
         wanted = self._wanted(subject)
         unused = [name for name in wanted if name not in subject.build.asked]
-        finds = list(dict.fromkeys(_finds(subject.image, Detector(_needles(subject), keys=self.patterns))))
+        finds = self._found(subject) if self.search else []
         if not unused and not finds:
-            return passed(expected=self.expectation(), got="used, and nowhere in the image" if wanted else "none found")
+            return passed(expected=self.expectation(), got=self._success(used=bool(wanted)))
         told = [f"the build did not ask for the secret `{name}`" for name in unused]
-        told += [find.told for find in finds[:1]] + ([f"and {len(finds) - 1} more finds"] if len(finds) > 1 else [])
+        told += [find.told for find in finds[:1]] + _more(len(finds) - 1)
         return failed(
             expected=self.expectation(),
             got="; ".join(told),
@@ -91,9 +94,18 @@ class Secrets(Check):
 
     def expectation(self) -> str:
         """What is expected, in words."""
-        if self.secrets:
-            return f"the build uses {', '.join(self.secrets)}, and leaves no secret in the image"
-        return "the build uses the secrets that it is given, and leaves none in the image"
+        if self.secrets == ():
+            return "no secret is left in the image"
+        wanted = ", ".join(self.secrets) if self.secrets else "the secrets that it is given"
+        return f"the build uses {wanted}" + (", and leaves no secret in the image" if self.search else "")
+
+    def _success(self, *, used: bool) -> str:
+        if not self.search:
+            return "used"
+        return "used, and nowhere in the image" if used else "none found"
+
+    def _found(self, subject: Subject) -> list[Find]:
+        return list(dict.fromkeys(_finds(subject.image, Detector(_needles(subject), keys=self.patterns))))
 
     def _wanted(self, subject: Subject) -> tuple[str, ...]:
         wanted = tuple(subject.secrets) if self.secrets is None else self.secrets
@@ -103,6 +115,10 @@ class Secrets(Check):
                 f"Add it: `build: {{secrets: {{{unknown[0]}: token-{{fresh}}}}}}`.",
             )
         return wanted
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count} more {'find' if count == 1 else 'finds'}"] if count > 0 else []
 
 
 def _needles(subject: Subject) -> dict[str, bytes]:

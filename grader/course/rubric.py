@@ -52,17 +52,30 @@ def _secret(text: str) -> str:
     return text
 
 
+def _argument(text: str) -> str:
+    if "{fresh." in text:
+        raise ValueError("a build argument takes `{fresh}` alone; what is worked out from it is for checks")
+    return text
+
+
 #: As it can stand in a `--mount` and in the name of a file.
 _SecretId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+_ArgumentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class BuildOptions(_Part):
-    """How the image is built. ``timeout`` is seconds; ``secrets`` are texts by the ids of `RUN --mount=type=secret`."""
+    """How the image is built. ``timeout`` is seconds; ``secrets`` are texts by the ids of `RUN --mount=type=secret`.
+
+    ``args`` are texts by the names of `ARG`.
+    """
 
     timeout: Duration = Field(default=300.0, description="The build is stopped after this time.")
     secrets: dict[_SecretId, Annotated[str, AfterValidator(_secret)]] = Field(
         default={},
         description="What `RUN --mount=type=secret,id=...` gets, by id; `{fresh}` is another text at each grading.",
+    )
+    args: dict[_ArgumentName, Annotated[str, AfterValidator(_argument)]] = Field(
+        default={}, description="Build arguments, by name: what `ARG` gets; `{fresh}` as in `secrets`."
     )
 
 
@@ -139,6 +152,7 @@ class Rubric:
             bases=self.bases,
             build_timeout=self.build.timeout,
             build_secrets=self.build.secrets,
+            build_args=self.build.args,
             dockerfile_limit=self.limits.dockerfile,
             context_limit=self.limits.context,
             app=self.app.settings if self.app else None,

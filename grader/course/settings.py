@@ -26,14 +26,15 @@ class AppSettings:
 class Settings:
     """``build_timeout`` is in seconds, the limits are bytes; ``app`` None runs nothing.
 
-    ``build_secrets`` are texts by their ids, as the rubric writes them. ``checks`` are the ids of all checks, in order,
-    each with whether it asks the running app.
+    ``build_secrets`` are texts by their ids, ``build_args`` by their names, as the rubric writes them. ``checks`` are
+    the ids of all checks, in order, each with whether it asks the running app.
     """
 
     submit: tuple[str, ...]
     bases: tuple[str, ...]
     build_timeout: float
     build_secrets: Mapping[str, str]
+    build_args: Mapping[str, str]
     dockerfile_limit: int
     context_limit: int
     app: AppSettings | None
