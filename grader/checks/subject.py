@@ -54,9 +54,9 @@ class Subject:
     Whatever could not be made raises the same exception each time it is asked for: a ``SubmissionError`` when the
     learner's files are why, an ``EngineError`` when the engine is.
 
-    ``fresh`` is a random value of this run, which no image can have been built to know. ``folder`` is the
-    exercise's own, with what only its author wrote; ``starter`` holds the files that a learner starts from. ``secrets``
-    are those that builds are given, by their ids.
+    ``fresh`` is a random value of this run, which no image was built to know, unless the rubric gives it to the build.
+    ``folder`` is the exercise's own, with what only its author wrote; ``starter`` holds the files that a learner starts
+    from. ``secrets`` are those that builds are given, by their ids.
     """
 
     fresh: str

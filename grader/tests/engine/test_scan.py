@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
+import json
 import tarfile
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grader.engine.image import Image
+    from grader.engine.scan import Place
     from grader.tests.engine.building import Workshop
 
 TEXT = """\
@@ -35,9 +39,12 @@ def whole(pieces: Iterator[bytes]) -> list[bytes]:
 
 
 def seen(image: Image) -> set[tuple[int, str, bytes]]:
-    found = image.scan(whole)
+    return told(image.scan(whole), image.base_count)
+
+
+def told(found: list[tuple[Place, bytes]], base_count: int) -> set[tuple[int, str, bytes]]:
     # Which of two names of a file comes first depends on who wrote the tar.
-    return {(layer - image.base_count, path.replace("a/d", "a/c"), data) for (layer, path), data in found}
+    return {(layer - base_count, path.replace("a/d", "a/c"), data) for (layer, path), data in found}
 
 
 def test_all_files_pass_by_whole_deleted_ones_too(workshop: Workshop) -> None:
@@ -65,22 +72,58 @@ def test_two_layers_that_are_the_same_are_both_seen(workshop: Workshop) -> None:
         assert len(one.scan(whole)) == len(one.layers) >= 2
 
 
+def test_layers_that_are_compressed_and_named_after_that_are_seen_alike(workshop: Workshop) -> None:
+    image = workshop.image(TEXT, {"app.py": f"print()  # {unique()}\n"})
+    compressed = replace(image._engine, client=cast("Any", saying(as_containerd_saves(saved(image)))))
+    layers = [Layer(layer.diff_id, {}) for layer in image.layers]
+    found = scan.scan(compressed, image.id, layers, image.base_count, whole)
+    assert told(found, image.base_count) == seen(image)
+
+
 @pytest.mark.parametrize("damage", ["cut off", "nothing", "no manifest", "no tar"])
 def test_an_export_that_is_not_whole_is_the_engines(workshop: Workshop, damage: str) -> None:
     image = workshop.image(f"FROM scratch\nCOPY app.py /{unique()}/\n")
-    saved = b"".join(image._engine.client.get_image(image.id))
+    export = saved(image)
     if damage == "no manifest":
-        saved = without_manifest(saved)
-    data = {"cut off": saved[: len(saved) // 2], "nothing": b"", "no tar": b"x" * 5000}.get(damage, saved)
+        export = without_manifest(export)
+    data = {"cut off": export[: len(export) // 2], "nothing": b"", "no tar": b"x" * 5000}.get(damage, export)
+    engine = replace(image._engine, client=cast("Any", saying(data)))
+    layers = [Layer(layer.diff_id, {}) for layer in image.layers]
+    with pytest.raises(EngineError, match="not complete"):
+        scan.scan(engine, image.id, layers, 0, whole)
+
+
+def saved(image: Image) -> bytes:
+    return b"".join(image._engine.client.get_image(image.id))
+
+
+def saying(data: bytes) -> object:
+    """A client that exports this."""
 
     class Client:
         def get_image(self, *_: Any, **__: Any) -> Iterator[bytes]:
             yield data
 
-    engine = replace(image._engine, client=cast("Any", Client()))
-    layers = [Layer(layer.diff_id, {}) for layer in image.layers]
-    with pytest.raises(EngineError, match="not complete"):
-        scan.scan(engine, image.id, layers, 0, whole)
+    return Client()
+
+
+def as_containerd_saves(saved: bytes) -> bytes:
+    """The same image, its layers compressed and named by the digest of that: nothing tells which are the base's."""
+    kept = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(saved)) as old, tarfile.open(fileobj=kept, mode="w") as new:
+        manifest = json.load(cast("IO[bytes]", old.extractfile("manifest.json")))
+        for place, name in enumerate(manifest[0]["Layers"]):
+            packed = gzip.compress(cast("IO[bytes]", old.extractfile(name)).read(), 1)
+            manifest[0]["Layers"][place] = f"blobs/sha256/{hashlib.sha256(packed).hexdigest()}"
+            add(new, manifest[0]["Layers"][place], packed)
+        add(new, "manifest.json", json.dumps(manifest).encode())
+    return kept.getvalue()
+
+
+def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))
 
 
 def without_manifest(saved: bytes) -> bytes:
