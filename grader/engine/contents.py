@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from grader.engine.connect import Engine
+    from grader.engine.layers import Entry
+
+_CHUNK = 1 << 20
 
 
 def fetch(engine: Engine, image_id: str, labels: Mapping[str, str], paths: Iterable[str]) -> dict[str, bytes]:
@@ -24,10 +27,19 @@ def fetch(engine: Engine, image_id: str, labels: Mapping[str, str], paths: Itera
     return {path: content for path, content in found.items() if content is not None}
 
 
+def listing(engine: Engine, image_id: str, labels: Mapping[str, str]) -> Mapping[str, Entry]:
+    """The final file system as the engine shows it to a container, out of one export.
+
+    The engine adds what every container needs: `/.dockerenv`, `/dev`, `/proc`, `/etc/hosts` and the like.
+    """
+    with _container(engine, image_id, labels) as container:
+        return tarlayer.read(Stream(engine.client.export(container, chunk_size=_CHUNK)), search=False).entries
+
+
 def first_whiteout(engine: Engine, image_id: str, labels: Mapping[str, str]) -> str | None:
     """A file of the final file system that has the name of a whiteout; None when there is none."""
     with _container(engine, image_id, labels) as container:
-        files = tarlayer.members(Stream(engine.client.export(container, chunk_size=1 << 20)))
+        files = tarlayer.members(Stream(engine.client.export(container, chunk_size=_CHUNK)))
         return next((member.name for member, _ in files if is_whiteout(member.name)), None)
 
 

@@ -16,10 +16,11 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from grader.engine import tarlayer
 from grader.engine.layers import Layer
 from grader.engine.stream import Stream, Window
+from grader.engine.tarlayer import Contents
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from grader.engine.connect import Engine
     from grader.engine.stream import Source
@@ -29,39 +30,48 @@ _JSON_LIMIT = 4 << 20
 _CHUNK = 1 << 20
 
 
-def saved(engine: Engine, image_id: str, diff_ids: Sequence[str]) -> tuple[Layer, ...]:
-    """The layers of an image, lowest first.
+def saved(
+    engine: Engine, image_id: str, diff_ids: Sequence[str], known: Mapping[str, Layer] | None = None
+) -> tuple[Layer, ...]:
+    """The layers of an image, lowest first; those that are ``known`` by their diff id are passed by where they can be.
 
     Raises ``EngineError`` when the engine's export is not whole.
     """
+    # Podman and newer engines name a layer by its diff id, as long as they do not keep it compressed.
+    by_digest = {diff_id.removeprefix("sha256:"): Contents.of(layer) for diff_id, layer in (known or {}).items()}
     try:
-        found, paths = read(Stream(engine.client.get_image(image_id, chunk_size=_CHUNK)))
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
-        raise _incomplete(image_id) from error
-    if len(paths) != len(diff_ids) or any(path not in found for path in paths):
-        raise _incomplete(image_id)
-    return tuple(Layer(diff_id, *found[path]) for diff_id, path in zip(diff_ids, paths, strict=True))
+        found, manifests = read(Stream(engine.client.get_image(image_id, chunk_size=_CHUNK)), by_digest)
+        paths = manifests[0]["Layers"]
+        return tuple(Layer(diff_id, *found[path]) for diff_id, path in zip(diff_ids, paths, strict=True))
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, LookupError) as error:
+        raise EngineError(
+            "The engine's export of the image is not complete",
+            "Grade again; if it stays, restart the engine.",
+            where=image_id,
+        ) from error
 
 
-def read(source: Stream) -> tuple[dict[str, tarlayer.Contents], list[str]]:
-    """Layers by their path inside the export, and the paths of those that make up the image, lowest first.
+def read(source: Stream, known: Mapping[str, Contents] | None = None) -> tuple[dict[str, Contents], list[Any]]:
+    """Layers by their path inside the export, and its manifests: one an image, whose ``Layers`` are paths.
 
-    Engine 20.10 names a layer `ID/layer.tar`, newer ones `blobs/sha256/DIGEST`, Podman `DIGEST.tar`.
+    Engine 20.10 names a layer `ID/layer.tar`, newer ones `blobs/sha256/DIGEST`, Podman `DIGEST.tar`. ``known`` are
+    layers by the digest that their name may have in it.
     """
-    found: dict[str, tarlayer.Contents] = {}
+    found: dict[str, Contents] = {}
     same: dict[str, str] = {}
-    manifests: list[dict[str, Any]] = []
+    manifests: list[Any] = []
     for member, _ in tarlayer.members(source):
+        digest = posixpath.basename(member.name).removesuffix(".tar")
         if member.issym():
             same[member.name] = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
         elif member.name == "manifest.json" and member.size <= _JSON_LIMIT:
             manifests = json.loads(source.read(member.size))
-        elif is_blob(member):
-            layer = unpacked(Window(source, member.size))
-            if layer is not None:
-                found[member.name] = tarlayer.read(layer)
+        elif known and digest in known:
+            found[member.name] = known[digest]
+        elif is_blob(member) and (layer := unpacked(Window(source, member.size))) is not None:
+            found[member.name] = tarlayer.read(layer)
     found.update({name: found[target] for name, target in same.items() if target in found})
-    return found, manifests[0]["Layers"] if manifests else []
+    return found, manifests
 
 
 def is_blob(member: tarfile.TarInfo) -> bool:
@@ -101,11 +111,3 @@ def _unzstd(blob: Window) -> Iterator[bytes]:
         yield from _chunks(cast("IO[bytes]", zstd.ZstdFile(cast("IO[bytes]", blob))))
     except zstd.ZstdError as error:
         raise EOFError from error
-
-
-def _incomplete(image_id: str) -> EngineError:
-    return EngineError(
-        "The engine's export of the image is not complete",
-        "Grade again; if it stays, restart the engine.",
-        where=image_id,
-    )

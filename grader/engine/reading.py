@@ -30,10 +30,10 @@ def read(engine: Engine, image: Mapping[str, Any]) -> tuple[Layer, ...]:
             return tuple(
                 Layer(d, overlay.walk(folder), {}, folder) for d, folder in zip(diff_ids, folders, strict=True)
             )
-    known = [remembered.recall(diff_id) for diff_id in diff_ids]
-    if all(known):
-        return tuple(layer for layer in known if layer)
-    layers = export.saved(engine, image["Id"], diff_ids)
+    known = {diff_id: layer for diff_id in diff_ids if (layer := remembered.recall(diff_id)) is not None}
+    if len(known) == len(set(diff_ids)):
+        return tuple(known[diff_id] for diff_id in diff_ids)
+    layers = export.saved(engine, image["Id"], diff_ids, known)
     for layer in layers:
         remembered.remember(layer)
     return layers

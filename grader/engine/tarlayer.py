@@ -13,8 +13,9 @@ from grader.engine import programs
 from grader.engine.layers import WHITEOUT, Entry, with_links
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from grader.engine.layers import Layer
     from grader.engine.stream import Source
 
 #: Marks a directory that hides what layers below had in it.
@@ -24,8 +25,13 @@ _OPAQUE = f"{WHITEOUT}{WHITEOUT}.opq"
 class Contents(NamedTuple):
     """The names in a layer, and the compilers among its files: path -> what they are (`programs.TEXTS`)."""
 
-    entries: dict[str, Entry]
-    programs: dict[str, str]
+    entries: Mapping[str, Entry]
+    programs: Mapping[str, str]
+
+    @classmethod
+    def of(cls, layer: Layer) -> Contents:
+        """What was read of a layer before."""
+        return cls(layer.entries, layer.programs)
 
 
 def members(source: Source) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
@@ -40,8 +46,11 @@ def members(source: Source) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]
         passed.clear()
 
 
-def read(source: Source) -> Contents:
-    """What a layer's tar holds; whiteouts are names that begin with `.wh.`."""
+def read(source: Source, *, search: bool = True) -> Contents:
+    """What a layer's tar holds; whiteouts are names that begin with `.wh.`. Without ``search`` no file is looked into.
+
+    Raises ``tarfile.TarError`` for what is no tar.
+    """
     entries: dict[str, Entry] = {}
     found: dict[str, str] = {}
     gone: set[str] = set()
@@ -58,7 +67,7 @@ def read(source: Source) -> Contents:
         elif name:
             entries[name] = _from_member(member)
             found.pop(name, None)
-            if member.isreg() and programs.may_be_one(member.size):
+            if search and member.isreg() and programs.may_be_one(member.size):
                 file = archive.extractfile(member)
                 if file is not None and (program := programs.recognise(file)):
                     found[name] = program

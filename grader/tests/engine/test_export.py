@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from grader.engine import export
+from grader.engine.layers import Entry, Layer
 from grader.engine.stream import Stream
 from grader.errors import EngineError
 from grader.tests.engine.tars import tarred
@@ -33,7 +34,7 @@ def exported(*blobs: tuple[str, bytes]) -> Iterator[bytes]:
 
 
 def test_an_export_is_read_whatever_its_layers_are_called_and_packed_with() -> None:
-    found, paths = export.read(
+    found, manifests = export.read(
         Stream(
             exported(
                 ("blobs/sha256/1", gzip.compress(PLAIN)),
@@ -49,7 +50,7 @@ def test_an_export_is_read_whatever_its_layers_are_called_and_packed_with() -> N
     )
     wanted = ("blobs/sha256/1", "blobs/sha256/2", "blobs/sha256/3", "2/layer.tar", "3.tar")
     assert {name: list(layer.entries) for name, layer in found.items()} == {name: ["a"] for name in wanted}
-    assert paths == ["3.tar"]
+    assert manifests == [{"Layers": ["3.tar"]}]
 
 
 @dataclass
@@ -90,6 +91,16 @@ class SavingOnly:
 def test_an_export_that_is_not_whole_is_the_engines(raw: bytes) -> None:
     with pytest.raises(EngineError, match="not complete"):
         export.saved(cast("Engine", SavingOnly(raw)), "sha256:1", ["sha256:2"])
+
+
+@pytest.mark.parametrize("path", ["blobs/sha256/abc", "abc.tar"])
+def test_a_layer_that_is_known_is_passed_by(path: str) -> None:
+    raw = b"".join(exported((path, b"not even looked at"), ("manifest.json", b'[{"Layers": ["%s"]}]' % path.encode())))
+    engine: Any = SavingOnly(raw)
+    known = Layer("sha256:abc", {"known": Entry("file")})
+    assert export.saved(engine, "sha256:1", ["sha256:abc"], {"sha256:abc": known}) == (known,)
+    with pytest.raises(EngineError):
+        export.saved(engine, "sha256:1", ["sha256:abc"], {"sha256:def": known})
 
 
 def test_an_export_that_is_whole_gives_the_layer() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -58,9 +58,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = export.saved
 
-    def saved(engine: Engine, image_id: str, diff_ids: list[str]) -> tuple[Layer, ...]:
+    def saved(engine: Engine, image_id: str, *more: Any) -> tuple[Layer, ...]:
         seen.append(image_id)
-        return real(engine, image_id, diff_ids)
+        return real(engine, image_id, *more)
 
     monkeypatch.setattr(export, "saved", saved)
     return seen

@@ -13,10 +13,12 @@ from grader.engine.stream import Stream
 from grader.tests.engine.tars import tarred
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grader.engine.layers import Entry
 
 
-def entries(*members: tuple[str, bytes | None, str]) -> dict[str, Entry]:
+def entries(*members: tuple[str, bytes | None, str]) -> Mapping[str, Entry]:
     return tarlayer.read(Stream([tarred(*members)])).entries
 
 
