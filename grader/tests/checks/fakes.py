@@ -180,7 +180,7 @@ def broken(error: Exception, folder: Path = Path()) -> Subject:
     parts = Parts(Part(fail), Part(fail), Part(fail), Part(fail), Part(fail), Part(fail))
     stages: dict[str, Subject] = defaultdict(lambda: made)
     workshop = cast("Workshop", FakeWorkshop(stages=stages))
-    made = Subject(FRESH, parts, workshop, folder, folder / "starter")
+    made: Subject = Subject(FRESH, parts, workshop, folder, folder / "starter")
     return made
 
 

@@ -67,7 +67,8 @@ def test_a_deleted_file_weighs_where_it_came_in() -> None:
 )
 def test_between_full_and_zero_lies_a_slope(size: int, verdict: str, credit: float) -> None:
     outcome = sized("full: 160MB, zero: 300MB", size * MB)
-    assert (outcome.status, outcome.credit) == (verdict, pytest.approx(credit))
+    assert outcome.status == verdict
+    assert outcome.credit == pytest.approx(credit)
     assert "300 MB" in outcome.expected
 
 
