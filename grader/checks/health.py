@@ -13,6 +13,7 @@ from grader.checks._running import Clock
 from grader.checks._text import shown
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import Duration, human_time
+from grader.errors import RubricError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,11 +117,14 @@ class Health(Check):
             return f"never succeeded in {human_time(self.within)}: {wrong}"
         if self.broken_by == "nothing":
             return ""
+        obstacle = ""
         if self.broken_by == "freeze":
             trial.app.freeze()
         else:
-            _break(trial.app, self.broken_by, fresh)
+            obstacle = _break(trial.app, self.broken_by, fresh)
         if not trial.fails():
+            if obstacle:
+                raise RubricError(obstacle, "Let the check break the app in a way that every submission takes.")
             return "still succeeds although the app is broken"
         if self.broken_by != "freeze":
             return ""
@@ -171,13 +175,16 @@ class _Trial:
         return done
 
 
-def _break(app: App, way: Breaking, fresh: str) -> None:
-    """What the app answers to it does not matter: the HEALTHCHECK has to tell how it is."""
-    if way.command is not None:
-        app.run([str(refresh(word, fresh)) for word in way.command])
-    else:
+def _break(app: App, way: Breaking, fresh: str) -> str:
+    """Breaks the app, and says what kept it from that; what the app answers is for the HEALTHCHECK to see."""
+    if way.command is None:
         method, path = ("GET", way.get) if way.get is not None else ("POST", way.post)
         app.ask(method, str(refresh(path, fresh)))
+        return ""
+    done = app.run([str(refresh(word, fresh)) for word in way.command])
+    if done.exit_code == 0:
+        return ""
+    return f"The command that is to break the app fails: {_reason(done)}"
 
 
 def _output(done: Finished) -> str:

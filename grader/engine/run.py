@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _GRACE = 10.0
 #: Seconds that output may still come after its command has ended: what it left running may hold the pipe for ever.
 _LAST_WORDS = 0.5
+#: What engines give for a command that they could not start; 125 is Podman's for what is not the program's fault.
+_NEVER_RAN = (125, 126, 127)
 #: How often the engine is asked whether an exec has ended, in seconds, while its output goes on and after that.
 _ASK_EVERY = 0.2
 _LOOK_EVERY = 0.02
@@ -147,13 +149,21 @@ def in_app(engine: Engine, container: str, command: Command, end: Callable[[], N
 
 
 def _state_at_end(client: Any, run: str, output: _Output, deadline: float) -> Mapping[str, Any]:
-    """The engine's state of an exec: the end of its output is told at once, its own end has to be asked for."""
+    """The engine's state of an exec: the end of its output is told at once, its own end has to be asked for.
+
+    What has not begun yet does not run either, and Podman gives it the exit code 0; what has begun was seen to run, has
+    a pid (Docker), or has closed its output.
+    """
+    begun = False
     while True:
         left = deadline - time.monotonic()
         output.wait(max(0.0, min(left, _ASK_EVERY)))
         state: Mapping[str, Any] = client.exec_inspect(run)
-        if not state["Running"] or left <= 0:
+        begun |= bool(state["Running"] or state.get("Pid")) or output.ended
+        if begun and (left <= 0 or not state["Running"]):
             return state
+        if left <= 0:
+            raise EngineError("The engine did not start a command in time", "Grade again.")
         time.sleep(_LOOK_EVERY)
 
 
@@ -162,7 +172,7 @@ def _with_code(told: Finished, state: Mapping[str, Any], *, podman: bool) -> Fin
     code = int(state["ExitCode"])
     said = (told.stderr if podman else told.stdout).decode(errors="replace")
     never_ran = said.startswith("Error: ") and "OCI" in said if podman else not state.get("Pid")
-    if code not in (126, 127) or not never_ran:
+    if code not in _NEVER_RAN or not never_ran:
         return replace(told, exit_code=code)
     if why := cannot_be_called(said):
         return replace(told, exit_code=why[1], stdout=b"", stderr=b"", refused=why[0])
@@ -210,6 +220,11 @@ class _Output:
     def wait(self, seconds: float) -> None:
         """Until all of it was read, this long at most."""
         self._thread.join(seconds)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it was read."""
+        return not self._thread.is_alive()
 
     def close(self) -> None:
         """Lets go of the connection; one that cannot be closed (SSH) ends with its container."""

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from grader.engine.run import Finished
+from grader.errors import RubricError
 from grader.result import Fault, Status
 from grader.tests.checks.doing import Doer, doing, done
 from grader.tests.checks.fakes import check
@@ -110,6 +111,15 @@ def test_how_it_is_broken_is_told_in_words(way: str, told: str) -> None:
     assert outcome.expected.endswith(f"fails once the app is broken by {told}")
 
 
+def test_an_app_that_could_not_be_broken_is_not_the_learners() -> None:
+    app = Doer(runs=lambda args, _: done(1 if args == ["rm", "x"] else 0, stderr="read-only"))
+    with pytest.raises(RubricError, match="exit code 1: read-only"):
+        check("check: health, broken_by: {command: [rm, x]}").run(doing(app, config=CONFIG))
+    killed = Doer(runs=in_order(done(0), done(137), done(1)))
+    outcome = check("check: health, broken_by: {command: [kill, '7']}").run(doing(killed, config=CONFIG))
+    assert outcome.status is PASSED
+
+
 @pytest.mark.parametrize(
     "text", ["broken_by: {}", "broken_by: {get: /a, post: /b}", "broken_by: {get: a}", "broken_by: {command: []}",
              "broken_by: rain", "broken_by: {get: '/{fresh.md5}'}"]
@@ -131,16 +141,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("0.0.0.0", 5000), Handler).serve_forever()
 """
 PROBE = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health', timeout=2)"
-SLIM = f'FROM python:3.11-slim\nCOPY app.py /\nRUN echo "{PROBE}" > /probe.py\nCMD ["python3", "/app.py"]\n'
-GOOD = 'HEALTHCHECK --interval=5m CMD ["python3", "/probe.py"]'
+SLIM = f'FROM python:3.11-slim\nCOPY app.py /\nRUN echo "{PROBE}" > /srv/probe.py\nCMD ["python3", "/app.py"]\n'
+GOOD = 'HEALTHCHECK --interval=5m CMD ["python3", "/srv/probe.py"]'
 
 
 @pytest.mark.parametrize(
     ("healthcheck", "asked", "words"),
     [
         (GOOD, {}, ""),
-        ("HEALTHCHECK CMD python3 /probe.py || exit 1", {"broken_by": {"get": "/break"}}, ""),
-        (GOOD, {"broken_by": {"command": ["rm", "/probe.py"]}}, ""),
+        ("HEALTHCHECK CMD python3 /srv/probe.py || exit 1", {"broken_by": {"get": "/break"}}, ""),
+        (GOOD, {"broken_by": {"command": ["rm", "/srv/probe.py"]}}, ""),
         (GOOD, {"broken_by": {"get": "/"}}, "still succeeds"),
         ("HEALTHCHECK CMD true", {}, "still succeeds although the app is broken"),
         ("HEALTHCHECK CMD sleep 1.2", {}, "still succeeds although the app is broken"),
@@ -176,7 +186,7 @@ def test_elsewhere_it_is_the_same(grade: Grade, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "verdict"), [('["python3", "/probe.py"]', "healthy"), ("python3 /no.py", "unhealthy")]
+    ("command", "verdict"), [('["python3", "/srv/probe.py"]', "healthy"), ("python3 /no.py", "unhealthy")]
 )
 def test_the_engines_own_health_check_says_the_same(engine: Engine, command: str, verdict: str, grade: Grade) -> None:
     if engine.name == "podman":

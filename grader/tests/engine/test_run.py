@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker.errors import APIError
@@ -13,7 +14,7 @@ from docker.errors import APIError
 from grader.engine import fences, refusal
 from grader.engine.app import App, Options
 from grader.engine.refusal import AppError, cannot_be_called
-from grader.engine.run import Command, Finished
+from grader.engine.run import Command, Finished, _Output, _state_at_end
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineError
 
@@ -175,3 +176,36 @@ def test_podman_is_told_where_not_to_let_it_write(engine: Engine, name: str, mou
     assert told["tmpfs"].items() >= mounts.items()
     assert ("/tmp" in told["tmpfs"]) == (name == "podman")
     assert fences.read_only(replace(engine, name="podman"), ["/tmp"])["tmpfs"]["/tmp"] == ""
+
+
+class Slow:
+    """An engine that tells these states of an exec, one after the other."""
+
+    def __init__(self, *states: dict[str, Any]) -> None:
+        self.states = list(states)
+
+    def exec_inspect(self, _run: str) -> dict[str, Any]:
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+
+NOT_YET = {"Running": False, "Pid": 0, "ExitCode": 0}
+
+
+def test_what_has_not_begun_has_not_ended() -> None:
+    over = threading.Event()
+
+    def until_over() -> Iterator[tuple[bytes | None, bytes | None]]:
+        over.wait()
+        yield (b"last words", None)
+
+    endless = _Output(until_over(), 10)
+    runs = NOT_YET | {"Running": True, "Pid": 7}
+    ended = NOT_YET | {"ExitCode": 3}
+    assert _state_at_end(Slow(NOT_YET, NOT_YET, runs, ended), "x", endless, time.monotonic() + 20)["ExitCode"] == 3
+    with pytest.raises(EngineError, match="did not start"):
+        _state_at_end(Slow(NOT_YET), "x", endless, time.monotonic() + 0.3)
+    over.set()
+    endless.wait(10)
+    assert (endless.ended, endless.told().stdout) == (True, b"last words")
+    silent = _Output(iter(()), 10)
+    assert _state_at_end(Slow(NOT_YET), "x", silent, time.monotonic() + 20) == NOT_YET
