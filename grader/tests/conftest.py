@@ -16,6 +16,7 @@ from grader.course.exercise import find_course, resolve
 from grader.engine import bases, private
 from grader.engine.connect import Engine, connect
 from grader.result import GradeResult, ProgressEvent
+from grader.tests.engine.agreement import watching
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,10 @@ def engine() -> Iterator[Engine]:
     found = connect(agreed=True, progress=_tell)
     bases.ensure(found, BASES, stand_ins=True, progress=_tell)
     before = _contents(found)
-    yield found
+    with watching(found) as agreement:
+        yield found
+        disagreements = agreement.disagreements()
+    assert not disagreements, "layers are not the same walked and streamed: " + "\n".join(disagreements)
     left = _contents(found) - before
     if found.private and not ran_before:
         private.stop()
