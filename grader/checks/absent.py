@@ -101,7 +101,7 @@ class Absent(Check):
     def expectation(self) -> str:
         """What is expected, in words."""
         wanted = [*self.commands, *self.paths, *self.debian_packages, *self.pip_packages]
-        return "no " + ", ".join(wanted) + (", in no layer" if self.anywhere else "")
+        return "no " + ", ".join(wanted) + (", in any layer" if self.anywhere else "")
 
     def _finds(self, image: Image) -> Iterator[Find]:
         """Each place once. What is in the final file system comes first, then what is hidden in layers below."""

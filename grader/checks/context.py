@@ -90,12 +90,13 @@ class Context(Check):
 
     def expectation(self) -> str:
         """What is expected, in words."""
-        parts = [f"at most {human_size(self.max_size)}"] if self.max_size is not None else []
-        parts += [f"at most {_count(self.max_files)}"] if self.max_files is not None else []
-        parts += [f"no {', '.join(self.absent)}"] if self.absent else []
+        limits = [f"at most {human_size(self.max_size)}"] if self.max_size is not None else []
+        limits += [f"at most {_count(self.max_files)}"] if self.max_files is not None else []
+        parts = [f"of {', '.join(limits)}"] if limits else []
+        parts += [f"without {', '.join(self.absent)}"] if self.absent else []
         parts += [f"with {', '.join(self.present)}"] if self.present else []
-        parts += [f"without {', '.join(self.ignored)} where there are such files"] if self.ignored else []
-        return f"a build context of {', '.join(parts)}" if parts else "a build context"
+        parts += [f"that would have no {' or '.join(self.ignored)} either"] if self.ignored else []
+        return f"a build context {', '.join(parts)}"
 
     def _sent(self, subject: Subject) -> Iterator[_Fault]:
         context = subject.context
@@ -104,12 +105,13 @@ class Context(Check):
             found = [path for path in context.files if path != context.dockerfile and matches(path)]
             if found:
                 copy = taken_by(subject.dockerfile, found[0])
-                several = f"{_count(len(found))}, such as {found[0]}," if len(found) > 1 else found[0]
-                what = f"{several} is sent" if len(found) == 1 else f"{several} are sent"
-                into = f" and `{copy.text}` takes it into the image" if copy else ""
+                one = len(found) == 1
+                what = f"{found[0]} is sent" if one else f"{_count(len(found))}, such as {found[0]}, are sent"
+                them = "it" if one else "them"
+                into = f" and `{copy.text}` takes {them} into the image" if copy else ""
                 # The last line that matches a path decides, so that this one always helps.
                 yield _Fault(
-                    f"{what}{into}; `{pattern}` as the last line of .dockerignore keeps it out",
+                    f"{what}{into}; `{pattern}` as the last line of .dockerignore keeps {them} out",
                     copy.line if copy else None,
                 )
 
@@ -127,7 +129,8 @@ class Context(Check):
         let_in = [path for path in self.ignored if not context.leaves_out(path)]
         if let_in:
             file = context.ignore_file
-            why = f"{file} does not leave it out" if file else "there is no .dockerignore"
+            them = "it" if len(let_in) == 1 else "them"
+            why = f"{file} does not leave {them} out" if file else "there is no .dockerignore"
             yield _Fault(f"{', '.join(let_in)} would be sent: {why}")
 
     def _too_much(self, subject: Subject) -> Iterator[_Fault]:

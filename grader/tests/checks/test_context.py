@@ -89,6 +89,12 @@ def test_the_line_is_that_of_the_copy_that_takes_it_in(dockerfile: str, line: in
     assert ("takes it into the image" in outcome.got) is (line is not None)
 
 
+def test_what_is_expected_is_one_phrase() -> None:
+    text = "max_size: 1kB, max_files: 2, absent: [.env, a], present: [b], ignored: [.git/HEAD]"
+    wanted = "of at most 1 kB, at most 2 files, without .env, a, with b, that would have no .git/HEAD either"
+    assert sent(text, {"b": 1}).expected == f"a build context {wanted}"
+
+
 def test_everything_that_is_wrong_is_told() -> None:
     outcome = sent("absent: [.env, .git], present: [b], max_size: 10B, max_files: 1", {".env": 5, ".git/a": 20})
     assert [word in outcome.got for word in (".env is sent", ".git/a is sent", "no b is sent", ".git/a alone", "3 f")]
