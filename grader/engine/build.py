@@ -110,6 +110,8 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
         ):
             parameters = {**_parameters(context, options, _proxies(engine)), **log.parameters, **more}
             image_id, error = _run(engine, tar, parameters, log, clock)
+            while log.stumbled(error) and not clock.expired:
+                image_id, error = _run(engine, tar, parameters, log, clock)
     except (requests.RequestException, OSError, APIError, ValueError) as fault:
         raise EngineError(
             f"The engine went away during the build: {fault}",
@@ -155,6 +157,10 @@ class _BuildKit:
         client: Any = self._engine.client
         with suppress(requests.RequestException, OSError):
             client.post(client._url("/build/cancel"), params={"id": self._id}, timeout=cancel.GRACE)  # noqa: SLF001
+
+    def stumbled(self, _error: str) -> bool:
+        """Whether the build failed of something that passes: nothing of the kind is known."""
+        return False
 
     def finish(self) -> None:
         """Nothing: the engine itself bounds what it keeps."""

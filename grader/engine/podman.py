@@ -35,6 +35,13 @@ _EXIT_STATUS = re.compile(r"while running runtime: exit status (\d+)\s*$")
 _LABELS = {leftovers.CACHE: "1"}
 # Without this, its builder lets a RUN into the network of the host.
 _OWN_NETWORK = [{"Name": "network", "Host": False, "Path": ""}]
+# What Docker's builder gives to a RUN and Podman's does not: a Dockerfile builds here if it builds there.
+_CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"]
+# Its builder stumbles over an image that somebody removes while it looks through all of them for a cached one.
+_STUMBLED = re.compile(
+    r'(?:building at STEP ".*": )?checking if cached image exists from a previous build: .* not known\s*'
+)
+_ATTEMPTS = 5
 
 
 class Buildah:
@@ -50,6 +57,7 @@ class Buildah:
         self._mark = Mark()
         self._distrusts_cache = options.cache and _mounts_files(dockerfile)
         self._cached: list[bool | None] = []
+        self._attempts = 0
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -59,10 +67,19 @@ class Buildah:
         """
         asked = {
             "labels": json.dumps(_LABELS),
+            "addcaps": json.dumps(_CAPABILITIES),
             "nsoptions": json.dumps(_OWN_NETWORK),
             "ulimits": json.dumps([self._mark.ulimit]),
         }
         return asked | ({"nocache": "1"} if self._distrusts_cache else {})
+
+    def stumbled(self, error: str) -> bool:
+        """Whether the build failed of something that passes, and is worth another attempt."""
+        self._attempts += 1
+        if self._attempts >= _ATTEMPTS or not _STUMBLED.fullmatch(error):
+            return False
+        self._steps.clear()
+        return True
 
     def stop(self) -> None:
         """Ends the step that runs; the builder then ends the build."""

@@ -58,6 +58,8 @@ def test_an_attribute_that_any_run_can_set_hides_nothing(grade: Grade, folder: s
 
 @pytest.mark.parametrize("local", [True, False])
 def test_a_file_named_like_a_whiteout_hides_nothing(grade: Grade, engine: Engine, *, local: bool) -> None:
+    if engine.name == "podman":
+        pytest.skip("Podman takes such a file for a whiteout: in its image, and in a container of it, gcc is gone")
     on = engine if local else replace(engine, local=False)
     (check,) = grade(GCC + "RUN touch /usr/bin/.wh.gcc\n", [ABSENT], on=on).checks
     assert (check.status, check.fault) == (Status.FAILED, Fault.LEARNER)

@@ -75,6 +75,8 @@ def _follow(engine: Engine, asked: Build, log: deque[str], progress: Progress) -
         # This machine's own network: the mirror or the proxy may be reached from nowhere else.
         "networkmode": "host",
         "nocache": "1",
+        # Podman leaves the container of a step that failed otherwise.
+        "forcerm": "1",
         "labels": json.dumps(dict(asked.labels)),
         "buildargs": json.dumps(dict(asked.arguments)),
     }

@@ -37,6 +37,8 @@ class Agreement:
 
     def note(self, image: Mapping[str, Any], layers: tuple[Layer, ...]) -> None:
         """Remembers what was walked of an image, if there is anything new in it."""
+        if self.engine.name == "podman":
+            return  # It asks for the layers of an image that is loaded, so that none can be kept.
         new = [layer for layer in layers if layer.folder and layer.diff_id not in self.walked]
         if new and len(layers) == len({layer.diff_id for layer in layers if layer.folder}):
             self.kept.append(keep(self.engine, image))

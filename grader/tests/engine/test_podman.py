@@ -19,9 +19,13 @@ import docker
 import pytest
 
 from grader.engine import leftovers, marked
+from grader.engine.build import Options
 from grader.engine.connect import API_VERSION, Engine
+from grader.engine.podman import Buildah
 from grader.engine.proof import Claim, Proofs
 from grader.errors import SubmissionError
+from grader.result import silent
+from grader.submission import dockerfile
 from grader.tests.engine import building
 from grader.tests.engine.building import Workshop, eventually, unique
 
@@ -195,6 +199,55 @@ def test_an_image_is_no_proof_unless_base_and_instructions_are_those_of_the_stag
     assert told("FROM scratch", env, run) == [None, None]
     assert told("FROM no-such-image", env, run) == [None, None]
     assert told(base, env, run, image="0" * 64) == [None, None]
+
+
+STUMBLED = "checking if cached image exists from a previous build: getting top layer info: layer not known\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (STUMBLED, True),
+        (f'building at STEP "RUN x": {STUMBLED}', True),
+        (f'building at STEP "RUN echo {STUMBLED.strip()}": while running runtime: exit status 1\n', False),
+        ("", False),
+    ],
+)
+def test_a_build_that_stumbled_over_an_image_that_went_is_tried_again_a_few_times(
+    podman: Engine, error: str, *, again: bool
+) -> None:
+    parsed = dockerfile.parse(SLIM.encode())
+    builder = Buildah(podman, parsed, Options(), silent)
+    builder.feed({"stream": "STEP 1/2: FROM debian:bookworm-slim\n"})
+    assert builder.stumbled(error) is again
+    assert len(builder.steps()) == (0 if again else 1)
+    assert not all(builder.stumbled(error) for _ in range(20))
+
+
+def test_images_that_are_removed_meanwhile_do_not_fail_a_build(workshop: Workshop) -> None:
+    ended = threading.Event()
+    client = docker.APIClient(workshop.engine.endpoint, version=API_VERSION, timeout=60)
+    another = replace(workshop.engine, client=client)
+
+    def clean() -> None:
+        while not ended.is_set():
+            leftovers.clean(another)
+
+    thread = threading.Thread(target=clean)
+    thread.start()
+    try:
+        for _ in range(4):
+            assert workshop.build(SLIM + "".join(f"ENV A{n}={unique()}\n" for n in range(6))).failure is None
+    finally:
+        ended.set()
+        thread.join()
+        client.close()
+
+
+def test_a_run_may_do_what_dockers_builder_lets_it_do(workshop: Workshop) -> None:
+    text = SLIM + "RUN mknod /node c 1 3 && grep CapBnd /proc/self/status > /bound\n"
+    bound = workshop.image(text).read(["/bound"])["/bound"].decode().split()[1]
+    assert int(bound, 16) == 0xA80425FB  # Docker's default, as `docker run debian grep CapBnd /proc/self/status` says
 
 
 # --- what stays -------------------------------------------------------------------------------------------------------
