@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MATCH_WITHIN = 5.0
 _MATCH = """\
 import re, sys
-text = sys.stdin.buffer.read().decode()
+text = sys.stdin.buffer.read().decode(errors="surrogatepass")
 search = re.compile(sys.argv[1]).search
 for length in map(int, sys.argv[2:]):
     print(bool(search(text[:length])))
@@ -30,6 +30,8 @@ for length in map(int, sys.argv[2:]):
 def _regular(pattern: str) -> str:
     if not pattern:
         raise ValueError("an empty regular expression is found in every text; write one, or leave it out")
+    if "\0" in pattern:
+        raise ValueError("a zero character cannot be asked for as itself; write \\x00")
     try:
         re.compile(pattern)
     except re.error as error:
@@ -55,7 +57,11 @@ def found_in(pattern: str, texts: Sequence[str]) -> list[bool]:
     command = [sys.executable, "-I", "-S", "-c", _MATCH, pattern, *(str(len(text)) for text in texts)]
     try:
         done = subprocess.run(
-            command, input="".join(texts).encode(), capture_output=True, timeout=_MATCH_WITHIN, check=True
+            command,
+            input="".join(texts).encode(errors="surrogatepass"),
+            capture_output=True,
+            timeout=_MATCH_WITHIN,
+            check=True,
         )
     except subprocess.TimeoutExpired as error:
         raise RubricError(
