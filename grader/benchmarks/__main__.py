@@ -1,12 +1,12 @@
-"""`python -m grader.benchmarks single|list|checks`."""
+"""`python -m grader.benchmarks single|list|checks|scan`."""
 
 from __future__ import annotations
 
 import sys
 
-from grader.benchmarks import checks, listing, single
+from grader.benchmarks import checks, listing, scan, single
 
-BENCHMARKS = {"single": single.main, "list": listing.main, "checks": checks.main}
+BENCHMARKS = {"single": single.main, "list": listing.main, "checks": checks.main, "scan": scan.main}
 
 
 def main() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
+import tracemalloc
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,6 +82,41 @@ def test_many_whiteouts_are_read_in_seconds() -> None:
         (f"e/.wh.{number}", b"", "") for number in range(5_000)
     ]
     assert sum(entry.kind == "whiteout" for entry in entries(*names).values()) == 5_000
+
+
+def header(name: str, size: int = 0) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+def test_a_file_of_five_gigabytes_is_passed_by_in_little_memory() -> None:
+    size = 5 << 30
+    nothing = bytes(1 << 20)
+    program = b"\x7fELF\x02\x01".ljust(16, b"\0") + b"\x02\0\x3e\0\x01\0\0\0\x01".ljust(496, b"\0")
+    raw = chain([header("data", size)], repeat(nothing, 5 << 10), [header("program", size), program],
+                repeat(nothing, (5 << 10) - 1), [nothing[:-512]], [header("end"), bytes(1024)])  # fmt: skip
+    tracemalloc.start()
+    try:
+        read = tarlayer.read(Stream(raw))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {name: entry.size for name, entry in read.entries.items()} == {"data": size, "program": size, "end": 0}
+    assert read.programs == {}
+    assert peak < 16 << 20
+
+
+def test_a_file_costs_less_than_a_kilobyte_of_memory() -> None:
+    count = 20_000
+    tracemalloc.start()
+    try:
+        read = tarlayer.read(Stream(header(f"usr/share/doc/a-package/{number}") for number in range(count)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(read.entries) == count
+    assert peak / count < 1000
 
 
 def test_what_is_no_archive_is_said() -> None:
