@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from grader.benchmarks import scan
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "grader.benchmarks", *arguments]
@@ -24,6 +26,16 @@ def test_the_list_benchmark_tells_both_medians() -> None:
 def test_the_single_benchmark_tells_a_ratio_or_what_it_needs() -> None:
     done = run("single", "1")
     assert (done.returncode == 0 and "ratio of the medians" in done.stdout) or "needs a docker client" in done.stderr
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_scan_benchmark_tells_its_ratios_or_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(scan, "IMAGE", "debian:bookworm-slim")
+    code = scan.main(1)
+    told = capsys.readouterr()
+    assert (code == 0 and "layers / bare save" in told.out) or "needs dive" in told.err
 
 
 def test_an_unknown_benchmark_is_refused() -> None:
