@@ -230,7 +230,8 @@ def test_ctrl_c_leaves_nothing(tiny: Tiny, engine: Engine, tmp_path: Path) -> No
     assert process.stderr is not None
     # One iterator for both: the second goes on where the first has found its line.
     assert any("01-tiny: solution" in line for line in process.stderr)
-    assert any("FROM docker.io/library/debian" in line for line in process.stderr)
+    # As BuildKit and Podman write it.
+    assert any("FROM" in line and "debian" in line for line in process.stderr)
     interrupted(process, engine, [signal.SIGINT])
 
 

@@ -85,8 +85,8 @@ def run(engine: Engine, image: str, *command: str, entrypoint: str | None = None
 def tagged(engine: Engine, reference: str, labels: dict[str, str]) -> str:
     """Give the engine a tiny image of this name; returns its id."""
     changes = [f"LABEL {key}={value}" for key, value in {"grader.run": "test-bases", **labels}.items()]
-    repository, _, tag = reference.rpartition(":")
-    engine.client.import_image_from_data(tiny_layer(b"local"), repository, tag, changes)
+    # Podman does not look at a tag that is given apart from the name.
+    engine.client.import_image_from_data(tiny_layer(b"local"), reference, None, changes)
     found = standin.inspect(engine, reference)
     assert found is not None
     return str(found["Id"])
@@ -205,6 +205,8 @@ def test_a_registry_that_hangs_costs_the_time_limit_only(engine: Engine, registr
 
 
 def test_a_registry_out_of_reach_is_asked_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    if engine.name == "podman":
+        pytest.skip("Podman itself asks three times, a second apart, before it says so")
     if not engine.local:
         pytest.skip("the engine does not see this machine's 127.0.0.1")
     tries = counted(monkeypatch)
