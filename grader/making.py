@@ -80,7 +80,9 @@ class Maker:
         self._run = leftovers.Run.new()
         given = self._settings.build_secrets
         self._secrets = Secrets({name: text.replace("{fresh}", fresh).encode() for name, text in given.items()})
-        self._args = {name: text.replace("{fresh}", fresh) for name, text in self._settings.build_args.items()}
+        # Cache mounts of its own: what another submission left in one would be taken for this one's work.
+        own = {"BUILDKIT_CACHE_MOUNT_NS": f"grader-{self._run.id}"}
+        self._args = own | {name: text.replace("{fresh}", fresh) for name, text in self._settings.build_args.items()}
         self._background = Background()
         self._stages: dict[str, Subject] = {}
         self.submission: Part[Submission] = Part(self._collect)
@@ -169,6 +171,10 @@ class Maker:
         for path, data in changes.items():
             files[path] = File(data, executable=path in files and files[path].executable)
         return self._built(files, **options)
+
+    def image_of(self, build: Build, dockerfile: Dockerfile) -> Image:
+        """The image that `rebuild` made."""
+        return self._image(build, dockerfile)
 
     def stage(self, name: str) -> Subject:
         """The image of one stage, as ``--target`` makes it."""

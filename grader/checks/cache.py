@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from grader.checks._change import changed
+from grader.checks._rebuilt import difference
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.errors import EngineError
+from grader.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grader.checks.subject import Subject
+    from grader.engine.build import Build
     from grader.engine.trace import Step
 
 #: What is added to a changed file: a comment in the languages of most exercises, and never the same twice.
@@ -24,7 +27,11 @@ _ADDITION = "# {fresh}"
 class Cache(Check):
     """After a change of some files, or of none, a rebuild takes these steps from the cache and runs those again.
 
-    BuildKit itself says which is which; nothing that a step prints is believed. A step is named by how its instruction
+    What a step keeps in a cache mount shows in the files that it makes: `unchanged` are the same, byte for byte, after
+    the rebuild. That says something of files that come out differently each time they are made, such as a program with
+    the time of its compilation in it.
+
+    BuildKit itself says which steps ran; nothing that a step prints is believed. A step is named by how its instruction
     begins, with `*` for whatever lies between: `RUN pip install`, `COPY *requirements.txt`; its flags may be left out.
     """
 
@@ -48,20 +55,35 @@ class Cache(Check):
     )
     cached: tuple[str, ...] = Field(default=(), description="Steps that have to come from the cache.")
     rebuilt: tuple[str, ...] = Field(default=(), description="Steps that have to run again.")
+    unchanged: tuple[str, ...] = Field(
+        default=(), description="Files of the image, paths or globs, that are the same after the rebuild."
+    )
+    added: tuple[str, ...] = Field(
+        default=(), description="Files, paths or globs, that the image has after the rebuild and not before."
+    )
     twice: bool = Field(default=False, description="A rebuild without any change comes from the cache as a whole.")
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
-        if self.twice and (self.change or self.cached or self.rebuilt):
-            raise ValueError("twice is about a rebuild without a change; leave change, cached and rebuilt out")
-        if not self.twice and not (self.change and (self.cached or self.rebuilt)):
-            raise ValueError("cache needs change, and cached or rebuilt; or else twice: true")
+        asked = self.cached or self.rebuilt or self.unchanged or self.added
+        if self.twice and (self.change or asked):
+            raise ValueError("twice is about a rebuild without a change; leave change and what comes of it out")
+        if not self.twice and not (self.change and asked):
+            raise ValueError("cache needs change, and cached, rebuilt, unchanged or added; or else twice: true")
         return self
 
     def run(self, subject: Subject) -> Outcome:
         """Builds again, and looks which steps ran."""
-        first = [step for step in subject.build.steps if _is_work(step)]
-        steps = {step.line: step for step in subject.rebuild(self._changes(subject), target=self.target).steps}
+        again = subject.rebuild(self._changes(subject), target=self.target)
+        outcome = self._of_steps(subject.build, again) if self.twice or self.cached or self.rebuilt else None
+        if (self.unchanged or self.added) and (outcome is None or outcome.status is Status.PASSED):
+            outcome = self._of_files(subject, again)
+        assert outcome is not None, "the model refuses a check that asks for nothing"  # noqa: S101
+        return outcome
+
+    def _of_steps(self, build: Build, again: Build) -> Outcome:
+        first = [step for step in build.steps if _is_work(step)]
+        steps = {step.line: step for step in again.steps}
         if any(step.cached is None for step in steps.values()):
             raise EngineError("This engine does not say which steps came from its cache", "Grade with Docker Engine.")
         ran = [step for step in first if _ran(steps.get(step.line))]
@@ -71,6 +93,13 @@ class Cache(Check):
             got, line = outcome
             return failed(expected=self.expectation(), got=got, line=line, **evidence)
         return passed(expected=self.expectation(), got=f"{_counted(len(ran))} ran again", **evidence)
+
+    def _of_files(self, subject: Subject, again: Build) -> Outcome:
+        before = subject.image
+        found = difference(before, subject.image_of(again), self.unchanged, self.added)
+        if found is None:
+            return passed(expected=self.expectation(), got="so it is")
+        return failed(expected=self.expectation(), got=found.told, line=before.line_of(found.path))
 
     def _judged(
         self, first: Sequence[Step], steps: Mapping[int | None, Step], ran: Sequence[Step]
@@ -99,6 +128,8 @@ class Cache(Check):
             return "a rebuild without a change comes from the cache as a whole"
         wanted = [f"{', '.join(self.cached)} from the cache"] if self.cached else []
         wanted += [f"{', '.join(self.rebuilt)} again"] if self.rebuilt else []
+        wanted += [f"{', '.join(self.unchanged)} as before"] if self.unchanged else []
+        wanted += [f"{', '.join(self.added)} added"] if self.added else []
         return f"after a change of {', '.join(self.change)}: {'; '.join(wanted)}"
 
 

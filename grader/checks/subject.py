@@ -43,6 +43,9 @@ class Workshop(Protocol):
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
         """Builds again, with other contents of some files; ``options`` are those of `engine.build.Options`."""
 
+    def image_of(self, build: Build, dockerfile: Dockerfile) -> Image:
+        """The image that `rebuild` made."""
+
     def stage(self, name: str) -> Subject:
         """What `--target` makes."""
 
@@ -110,6 +113,10 @@ class Subject:
         Raises ``SubmissionError`` when that does not build.
         """
         return self.workshop.rebuild(changes, **options)
+
+    def image_of(self, build: Build) -> Image:
+        """The image that `rebuild` made; of the same Dockerfile, but for what ``changes`` did to it."""
+        return self.workshop.image_of(build, self.dockerfile)
 
     def stage(self, name: str) -> Subject:
         """The image of one stage (`--target`), to be judged like the whole.
