@@ -32,7 +32,7 @@ def test_list() -> None:
     assert done.returncode == 0
     assert "03-multi-stage-builds  Multi-stage builds" in done.stdout
     content = json.loads(run("grader", "list", "--json").stdout)
-    assert content["exercises"][0]["id"] == "03-multi-stage-builds"
+    assert "03-multi-stage-builds" in [each["id"] for each in content["exercises"]]
 
 
 QUICK = [["list"], ["list", "--json"], ["--help"], ["grade", "--help"], ["engine", "--help"]]
