@@ -96,12 +96,19 @@ async def _cancelled() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    # A transport closes its socket in the next turn of the loop.
-    await asyncio.sleep(0)
+    await _settled()
 
 
 async def _closed(transport: asyncio.Transport) -> None:
-    transport.close()
+    # Nothing is left to be said: a `close` would wait until the engine has read what was written.
+    transport.abort()
+    await _settled()
+
+
+async def _settled() -> None:
+    """A transport closes its socket in the next turn of the loop; one over TLS has another one below it."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 # --- the connection ---------------------------------------------------------------------------------------------------
@@ -135,7 +142,7 @@ async def _connected(engine: Engine, identity: str, services: _Services) -> asyn
     try:
         await protocol.upgraded
     except BaseException:
-        transport.close()
+        transport.abort()
         raise
     return transport
 
@@ -209,7 +216,7 @@ class _Upgrade(asyncio.Protocol):
         self._give_up("it closed the connection")
 
     def _give_up(self, why: str) -> None:
-        self._transport.close()
+        self._transport.abort()
         if not self.upgraded.done():
             self.upgraded.set_exception(ConnectionError(why))
             # Whoever waited may have given up meanwhile; asyncio would print that nobody asked.
