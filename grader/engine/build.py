@@ -202,30 +202,32 @@ def _run(
 ) -> tuple[str | None, str]:
     """Image id and error text, either of which may be missing."""
     client: Any = engine.client
-    response: requests.Response = client.post(
-        client._url("/build"),  # noqa: SLF001  # the SDK has no parameter for it (docker-py issue 2230)
-        data=tar,
-        params=parameters,
-        headers={"Content-Type": "application/x-tar"},
-        stream=True,
-        timeout=(10, clock.silence),
-    )
-    clock.response = response
-    image_id, error = None, ""
-    with response:
+
+    def ask() -> requests.Response:
+        response: requests.Response = client.post(
+            client._url("/build"),  # noqa: SLF001  # the SDK has no parameter for it (docker-py issue 2230)
+            data=tar,
+            params=parameters,
+            headers={"Content-Type": "application/x-tar"},
+            stream=True,
+            timeout=(10, clock.silence),
+        )
         if response.status_code != requests.codes.ok:
-            return None, _refusal(response)
-        try:
-            for line in response.iter_lines(chunk_size=None):
-                if not line:
-                    continue
-                message = json.loads(line)
-                log.feed(message)
-                error = message.get("error") or error
-                image_id = _image_id(message) or image_id
-        except (requests.RequestException, OSError, ValueError):
-            if not clock.expired:
-                raise
+            raise _RefusedError(response)
+        return response
+
+    image_id, error = None, ""
+    try:
+        for line in clock.lines(ask):
+            message = json.loads(line)
+            log.feed(message)
+            error = message.get("error") or error
+            image_id = _image_id(message) or image_id
+    except _RefusedError as refused:
+        return None, str(refused)
+    except (requests.RequestException, OSError, ValueError):
+        if not clock.expired:
+            raise
     return image_id, error
 
 
@@ -256,11 +258,14 @@ def _parameters(context: Context, options: Options, proxies: Mapping[str, str]) 
     return parameters
 
 
-def _refusal(response: requests.Response) -> str:
-    try:
-        return str(response.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {response.status_code}: {response.text[:500]}"
+class _RefusedError(Exception):
+    """The engine does not even begin; its message says why."""
+
+    def __init__(self, response: requests.Response) -> None:
+        try:
+            super().__init__(str(response.json()["message"]))
+        except (ValueError, KeyError, TypeError):
+            super().__init__(f"HTTP {response.status_code}: {response.text[:500]}")
 
 
 def _image_id(message: Mapping[str, Any]) -> str | None:

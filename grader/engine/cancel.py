@@ -1,7 +1,13 @@
-"""Ends a build: when its time is up, and when whoever waits for it is interrupted."""
+"""Ends a build: when its time is up, and when whoever waits for it is interrupted.
+
+The engine's answer is read by a thread of its own. An interruption of the caller would close the connection in the
+middle of a message, and Podman (4.3.1) then keeps its working containers for ever: its builder waits for somebody to
+take the rest of what it says. So the build is stopped first, and its answer is read to the end.
+"""
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 import time
@@ -17,6 +23,12 @@ if TYPE_CHECKING:
 GRACE = 10.0
 #: Seconds between two requests to end it.
 _AGAIN = 0.5
+#: Seconds that one wait lasts: on Windows it cannot be interrupted.
+_SLICE = 0.2
+#: Lines of the answer that wait to be looked at, at most.
+_WAITING = 1000
+#: Interruptions that it takes to leave a build that is being ended to itself.
+_INSISTS = 3
 
 
 class Clock:
@@ -29,7 +41,64 @@ class Clock:
         self.silence = seconds + 2 * GRACE
         self.expired = False
         self.cut = False
-        self.response: requests.Response | None = None
+        self._response: requests.Response | None = None
+        self._ended = threading.Event()
+        self._ended.set()
+        self._abandoned = False
+
+    def lines(self, ask: Callable[[], requests.Response]) -> Iterator[bytes]:
+        """The lines of the answer to ``ask``, without empty ones; what goes wrong meanwhile is raised here."""
+        waiting: queue.Queue[bytes | Exception | None] = queue.Queue(_WAITING)
+        self._ended.clear()
+        threading.Thread(target=self._read, args=(ask, waiting), name="build-answer", daemon=True).start()
+        while True:
+            try:
+                line = waiting.get(timeout=_SLICE)
+            except queue.Empty:
+                continue
+            if line is None:
+                return
+            if isinstance(line, Exception):
+                raise line
+            yield line
+
+    def _read(self, ask: Callable[[], requests.Response], waiting: queue.Queue[bytes | Exception | None]) -> None:
+        end = None
+        try:
+            with ask() as response:
+                self._response = response
+                for line in response.iter_lines(chunk_size=None):
+                    if line:
+                        self._hand(waiting, line)
+        except Exception as error:  # noqa: BLE001  # raised where it is waited for
+            end = error
+        self._ended.set()
+        self._hand(waiting, end)
+
+    def _hand(self, waiting: queue.Queue[bytes | Exception | None], line: bytes | Exception | None) -> None:
+        while not self._abandoned:
+            with suppress(queue.Full):
+                waiting.put(line, timeout=_SLICE)
+                return
+
+    def end(self, stop: Callable[[], None]) -> None:
+        """Calls ``stop`` until the answer has ended; cuts the connection when that takes too long."""
+        given_up = time.monotonic() + GRACE
+        while not self._ended.is_set() and time.monotonic() < given_up:
+            stop()
+            self._ended.wait(_AGAIN)
+        if self._ended.is_set():
+            return
+        self.cut = True
+        connection = getattr(getattr(self._response, "raw", None), "_connection", None)
+        sock = getattr(connection, "sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def abandon(self) -> None:
+        """Nobody looks at the answer any more; it is read to its end nevertheless."""
+        self._abandoned = True
 
 
 @contextmanager
@@ -39,37 +108,34 @@ def deadline(seconds: float, stop: Callable[[], None]) -> Iterator[Clock]:
     ``stop`` asks the engine to end the build. It may be called several times, and from another thread.
     """
     clock = Clock(seconds)
-    done = threading.Event()
+    over, interrupted = threading.Event(), threading.Event()
 
     def watch() -> None:
-        if done.wait(seconds):
-            return
-        clock.expired = True
-        given_up = time.monotonic() + GRACE
-        while time.monotonic() < given_up:
-            stop()
-            if done.wait(_AGAIN):
-                return
-        clock.cut = True
-        _cut(clock.response)
+        clock.expired = not over.wait(seconds)
+        if clock.expired or interrupted.is_set():
+            clock.end(stop)
 
     watcher = threading.Thread(target=watch, name="build-deadline", daemon=True)
     watcher.start()
     try:
         yield clock
     except BaseException:
-        # Cut first: a builder that notices begins no further step while this one is ended.
-        _cut(clock.response)
-        stop()
+        clock.abandon()
+        interrupted.set()
+        over.set()
+        _join(watcher)
         raise
     finally:
-        done.set()
+        over.set()
 
 
-def _cut(response: requests.Response | None) -> None:
-    """Closes the connection of a running build."""
-    connection = getattr(getattr(response, "raw", None), "_connection", None)
-    sock = getattr(connection, "sock", None)
-    if sock is not None:
-        with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+def _join(thread: threading.Thread) -> None:
+    """Waits for ``thread``, even if interrupted once or twice more."""
+    interruptions = 0
+    while thread.is_alive():
+        try:
+            thread.join(_SLICE)
+        except KeyboardInterrupt:
+            interruptions += 1
+            if interruptions >= _INSISTS:
+                raise

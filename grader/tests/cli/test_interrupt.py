@@ -72,7 +72,7 @@ def test_during_the_build(signals: list[signal.Signals], engine: Engine, tmp_pat
     process = start("grade", "1", "--course", str(exercises), "--verbose", cwd=learner)
     assert process.stderr is not None
     for line in process.stderr:
-        if "FROM docker.io/library/debian" in line:
+        if "FROM" in line and "debian" in line:  # as BuildKit and Podman write it
             break
     interrupted(process, engine, signals)
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -263,6 +264,9 @@ def test_what_stays_for_later_builds_is_bounded_and_goes_when_one_cleans(
     texts = [SLIM + f"RUN echo {unique()}\nENV A=1\n" for _ in range(5)]
     for text in texts:
         workshop.build(text)
+        # The engine tells whole seconds: of two images of the same one either may be called the older.
+        begun = int(time.time())
+        assert eventually(lambda begun=begun: int(time.time()) > begun)
     assert len(leftovers._kept(engine)) == 3
     assert states(workshop, texts[-1])[2] is True
     assert states(workshop, texts[0])[2] is False
@@ -338,6 +342,22 @@ def test_an_interrupted_build_runs_and_leaves_nothing(workshop: Workshop, error:
     assert not sleeping(seconds)
     assert eventually(lambda: working_containers(workshop.engine) <= before)
     assert not any("never" in text for text in told)
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_build_that_is_interrupted_while_its_builder_speaks_leaves_nothing(workshop: Workshop, step: int) -> None:
+    """A builder whose client goes away in the middle of a message waits for it for ever, and so do its containers."""
+    before = working_containers(workshop.engine)
+    told: list[str] = []
+
+    def progress(event: Any) -> None:
+        told.append(event.text)
+        if event.text.startswith("STEP") and sum(text.startswith("STEP") for text in told) > step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workshop.build(SLIM + f"RUN seq 100000; echo {unique()}\nRUN sleep 20\nRUN true\n", progress=progress)
+    assert eventually(lambda: working_containers(workshop.engine) <= before)
 
 
 def test_one_build_that_is_ended_leaves_another_alone(workshop: Workshop) -> None:
