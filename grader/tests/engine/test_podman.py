@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -254,6 +255,10 @@ def test_a_run_may_do_what_dockers_builder_lets_it_do(workshop: Workshop) -> Non
 # --- what stays -------------------------------------------------------------------------------------------------------
 
 
+def is_past(second: int) -> bool:
+    return int(time.time()) > second
+
+
 def test_what_stays_for_later_builds_is_bounded_and_goes_when_one_cleans(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,7 +271,7 @@ def test_what_stays_for_later_builds_is_bounded_and_goes_when_one_cleans(
         workshop.build(text)
         # The engine tells whole seconds: of two images of the same one either may be called the older.
         begun = int(time.time())
-        assert eventually(lambda begun=begun: int(time.time()) > begun)
+        assert eventually(partial(is_past, begun))
     assert len(leftovers._kept(engine)) == 3
     assert states(workshop, texts[-1])[2] is True
     assert states(workshop, texts[0])[2] is False
