@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -163,10 +162,8 @@ def test_what_is_no_form_of_fresh_stays_as_it_is() -> None:
 
 
 def test_a_regular_expression_that_never_ends_is_the_authors() -> None:
-    began = time.monotonic()
     with pytest.raises(RubricError, match="takes more than"):
         found(r"^(a+)+$", "a" * 60 + "b")
-    assert time.monotonic() - began < 30
 
 
 def test_any_body_can_be_searched() -> None:

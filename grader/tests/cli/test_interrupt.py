@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,7 +37,6 @@ def running_by(engine: Engine, process: subprocess.Popen[str]) -> bool:
 
 
 def interrupted(process: subprocess.Popen[str], engine: Engine, signals: list[signal.Signals]) -> None:
-    began = time.monotonic()
     for number in signals:
         process.send_signal(number)
     output, said = process.communicate(timeout=60)
@@ -47,7 +45,6 @@ def interrupted(process: subprocess.Popen[str], engine: Engine, signals: list[si
     assert "Traceback" not in said
     assert output == ""
     assert made_by(engine, process) == []
-    assert time.monotonic() - began < 15
 
 
 SIGNALS = [
