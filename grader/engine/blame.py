@@ -59,7 +59,7 @@ _NETWORK = re.compile(
     r"|network is unreachable|no route to host|failed to establish a new connection|connection timed out"
     r"|tls handshake timeout|dial tcp|i/o timeout|connection reset by peer|read timed out|timed out \(read timeout"
     r"|failed to connect to|unable to resolve host|bad address|couldn't resolve host|max retries exceeded"
-    r"|connecttimeouterror|incompleteread|eai_again|enotfound|etimedout|econnreset|http error 50[0234]"
+    r"|connecttimeouterror|incompleteread|\b(?:eai_again|enotfound|etimedout|econnreset)\b|http error 50[0234]"
     r"|the requested url returned error: 50[0234]|temporary error \(try again later\)"
     r"|service unavailable|bad gateway|gateway time-?out|proxy error|unable to connect to|remote end closed connection",
     re.IGNORECASE,

@@ -133,6 +133,8 @@ RUNC = "runc run failed: unable to start container process: "
             "“/bin/sh” does not exist",
         ),
         ("gcc: command not found", "exit code 1"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/x'", "exit code 1"),
+        ("ModuleNotFoundError: No module named 'x'", "exit code 1"),
         ("exec /x: exec format error", "exit code 1"),
     ],
 )
