@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from grader.engine import bases as base_images
 from grader.engine import build as building
 from grader.engine import frontend, leftovers
 from grader.engine.buildsecrets import Secrets
-from grader.errors import RubricError, SubmissionError
+from grader.errors import EngineError, RubricError, SubmissionError
 from grader.result import Progress, ProgressEvent, silent
 from grader.running import Background, Part
 from grader.submission import context as build_context
@@ -21,7 +22,7 @@ from grader.submission import policy, secretmounts
 from grader.submission.files import DOCKERFILE, File, Limits, Submission, collect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from grader.checks.base import Check
@@ -154,7 +155,8 @@ class Maker:
         options = replace(self._app_options(), **changes)
         if image.config.get("User"):
             image.check_accounts()
-        return self._sandbox.get().start(image.id, options, progress=self._request.progress)
+        with _as_it_starts(image):
+            return self._sandbox.get().start(image.id, options, progress=self._request.progress)
 
     def run(self, image: Image, args: Sequence[str], **options: Any) -> Finished:
         """Runs a command in a container of ``image``; ``options`` are those of `engine.run.Command`."""
@@ -163,7 +165,8 @@ class Maker:
         command = Command(args, memory=self._settings.app.memory if self._settings.app else Command.memory, **options)
         if image.config.get("User") or command.user:
             image.check_accounts()
-        return self._sandbox.get().run(image.id, command)
+        with _as_it_starts(image):
+            return self._sandbox.get().run(image.id, command)
 
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
         """Builds again with whole new contents of some files; ``options`` are those of `engine.build.Options`."""
@@ -290,6 +293,18 @@ def _startable(unread: Part[Image], read: Part[Image]) -> Image:
     """The app starts while its image is read, unless the engine would look for a user in files not yet seen."""
     image = unread.get()
     return read.get() if image.config.get("User") else image
+
+
+@contextmanager
+def _as_it_starts(image: Image) -> Iterator[None]:
+    """What an engine stumbles over may lie in the image."""
+    try:
+        yield
+    except EngineError:
+        from grader.engine import mounted  # noqa: PLC0415  # hardly ever needed
+
+        mounted.check(image)
+        raise
 
 
 def _faulted(make: Callable[[], Any]) -> Any:

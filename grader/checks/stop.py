@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -73,6 +74,9 @@ class Stop(Check):
         """Starts an app, sends it the signal and waits for its end."""
         clock = Clock(self.timeout)
         signal = configured.signal_name(self.signal or subject.image.config.get("StopSignal") or "")
+        if re.fullmatch(r"SIG\d+", signal):
+            line = configured.line_of(subject.dockerfile, "STOPSIGNAL")
+            return failed(expected=self.expectation(), got=f"STOPSIGNAL {signal[3:]} is no signal", line=line)
         app = subject.start(at_most=clock.left())
         first = _first(app)
         stopped = app.stop(signal, clock.left(self.within))

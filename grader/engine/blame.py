@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from grader.course.units import human_time
 from grader.engine import missing, ungiven
 from grader.errors import EngineError, GraderError, SubmissionError
+from grader.submission.instructions import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ _REGISTRY = (
 )
 _TOO_OLD = "This engine is too old for a substitution in the Dockerfile"
 _NEWER = "Use Docker Engine 23 or later. Nothing is counted against the submission."
+_NEWER_FRONT_END = "Use a newer Docker Engine, or do without the flag. Nothing is counted against the submission."
 _NO_SESSION = "The session in which the build gets its secrets broke off"
 # In what the engine says of a step, when the machine, its network or a registry is at fault.
 _OURS = (
@@ -45,6 +47,11 @@ _OURS = (
     ("unsupported modifier (#", _TOO_OLD, _NEWER),
     ("unsupported modifier (%", _TOO_OLD, _NEWER),
     ("unsupported modifier (/", _TOO_OLD, _NEWER),
+    # Flags that no front end knows were refused before the build.
+    *(
+        (f"unknown flag: --{flag}", f"This engine's front end is too old for `--{flag}`", _NEWER_FRONT_END)
+        for flag in sorted(set().union(*FLAGS.values()))
+    ),
     ("no active session", _NO_SESSION, "Grade again; if it stays, `grader doctor` tells more."),
 )
 _NETWORK = re.compile(
@@ -52,7 +59,7 @@ _NETWORK = re.compile(
     r"|network is unreachable|no route to host|failed to establish a new connection|connection timed out"
     r"|tls handshake timeout|dial tcp|i/o timeout|connection reset by peer|read timed out|timed out \(read timeout"
     r"|failed to connect to|unable to resolve host|bad address|couldn't resolve host|max retries exceeded"
-    r"|connecttimeouterror|incompleteread|eai_again|enotfound|etimedout|econnreset|http error 50[0234]"
+    r"|connecttimeouterror|incompleteread|\b(?:eai_again|enotfound|etimedout|econnreset)\b|http error 50[0234]"
     r"|the requested url returned error: 50[0234]|temporary error \(try again later\)"
     r"|service unavailable|bad gateway|gateway time-?out|proxy error|unable to connect to|remote end closed connection",
     re.IGNORECASE,
@@ -93,7 +100,7 @@ _THEIRS = (
         "A file or a folder that is asked for is not there",
     ),
     (
-        re.compile(r"failed to compute cache key: (?:.*: )?too many links|cannot copy to non-directory: /"
+        re.compile(r"(?:^|: )too many links$|cannot copy to non-directory: /"
                    r"|not a directory$|cannot replace to directory /|cannot overwrite (?:non-)?directory"),
         "A file or a folder stands in the way of what is to be copied",
     ),
@@ -102,6 +109,12 @@ _THEIRS = (
                    r"|determining run [ug]id: (?:user|group): unknown|looking up UID/GID for"),
         "A user or a group does not exist in the image",
     ),
+    (
+        re.compile(r"(?:^|: )(?:l?stat|open|mkdir|readlink|failed to walk) /[^\s:]+: file name too long"),
+        "A name or a path is longer than a file system takes",
+    ),
+    (re.compile(r"max depth exceeded"), "The image has more layers than the engine takes"),
+    (re.compile(r"lint violation found for rules: "), "`# check=error=true` asks for a Dockerfile without warnings"),
     (re.compile(r"invalid response status 4(?:04|10)\b"), "A remote file that ADD asks for is not there"),
     (
         re.compile(r"invalid containerPort: |invalid mount target|unsupported mount type|failed to process \""
@@ -109,7 +122,10 @@ _THEIRS = (
                    r"|circular dependency|invalid from flag value|base name \(.*\) should not be blank"
                    r"|failed to parse stage name|invalid reference format|unsupported modifier"
                    r"|incorrect mount flags|invalid mount type|unknown instruction: |unknown flag"
-                   r"|invalid proto|invalid port|error parsing chmod|must set volume destination"
+                   r'|unsupported sharing value "|invalid value (?:\S+ )?for (?:uid|gid|mode|size)\b'
+                   r"|invalid checksum digest|unsupported digest algorithm|checksum requires HTTP"
+                   r"|syntax error in pattern|invalid proto|invalid port|error parsing chmod"
+                   r"|must set volume destination"
                    r'|unknown type "[^"]*" in HEALTHCHECK|time: (?:missing unit in|invalid) duration'
                    r"|requires the arguments to be in JSON form|missing ':' in substitution", re.IGNORECASE),
         "The Dockerfile asks for something that cannot be done",
@@ -130,6 +146,8 @@ _NOT_STARTED = (
     (re.compile(r'exec: "(?P<it>[^"]*)": permission denied'), "“{it}” may not be executed"),
     (re.compile(r'exec: "(?P<it>[^"]*)": is a directory'), "“{it}” is a directory, not a command"),
     (re.compile(r"exec (?P<it>\S+): exec format error"), "“{it}” is no program for this machine"),
+    (re.compile(r'to rootfs at "(?P<it>/proc[^"]*)": .*(?:proc-safety|inside /proc)'),
+     "Nothing can be mounted at “{it}”, which is the kernel's own"),
     (re.compile(r'to rootfs at "(?P<it>[^"]*)": .*(?:no such file or directory|not a directory)'),
      "What is to be mounted at “{it}” is not there"),
     (re.compile(r'chdir to cwd \("(?P<it>[^"]*)"\)'), "The working directory “{it}” cannot be used"),
