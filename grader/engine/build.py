@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import blame, buildsecrets, cancel, network, sdk
+from grader.engine import buildsecrets, cancel, network, sdk
 from grader.engine.buildsecrets import Secrets
 from grader.engine.client import post, proxies
 from grader.engine.trace import Step, Trace, Vertex, as_step
@@ -77,7 +77,11 @@ def build(
     started = time.monotonic()
     result = _attempt(engine, context, dockerfile, options, progress)
     step = result.culprit
-    if result.failure is None or not blame.starved(step):
+    if result.failure is None:
+        return result
+    from grader.engine import blame  # noqa: PLC0415  # only a failure needs to be blamed on anybody
+
+    if not blame.starved(step):
         return result
     _check_network(engine, dockerfile, step, options)
     left = options.timeout - (time.monotonic() - started)
@@ -95,6 +99,8 @@ def _check_network(engine: Engine, dockerfile: Dockerfile, step: Step | None, op
         return
     result = _attempt(engine, *control, Options(network.LIMIT, options.labels, cache=False), silent)
     if result.failure is not None:
+        from grader.engine import blame  # noqa: PLC0415  # see `build`
+
         raise blame.no_network(step)
 
 
@@ -120,8 +126,7 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
     duration = time.monotonic() - started
     log.finish()
     steps = log.steps()
-    asked = blame.Asked(dockerfile, context, tuple(options.secrets.values))
-    failure = _failure(error, log, options, clock, asked) if error or clock.expired else None
+    failure = _failure(error, log, options, clock, (dockerfile, context)) if error or clock.expired else None
     if isinstance(failure, EngineError):
         raise failure
     if failure is None and image_id is None:
@@ -280,9 +285,11 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
 
 
 def _failure(
-    error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, asked: blame.Asked
+    error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, asked: tuple[Dockerfile, Context]
 ) -> GraderError:
+    from grader.engine import blame  # noqa: PLC0415  # see `build`
+
     step = log.culprit(error)
     if clock.expired:
         return blame.timeout(step, options.timeout, engine_hung=clock.cut)
-    return blame.failure(error, step, steps=log.steps(), asked=asked)
+    return blame.failure(error, step, steps=log.steps(), asked=blame.Asked(*asked, tuple(options.secrets.values)))

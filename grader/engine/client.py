@@ -13,6 +13,7 @@ import socket
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
@@ -137,15 +138,15 @@ class Client:
         """ImageInspect."""
         return self._call("GET", f"/images/{_quoted(image)}/json")
 
-    def images(self, name: str | None = None, **options: Any) -> Any:
+    def images(self, *others: Any, **options: Any) -> Any:
         """ImageList, with ``filters`` alone."""
-        if name is not None or options.keys() != {"filters"}:
-            return self.library.images(name, **options)
-        return self._call("GET", "/images/json", filters=_filters(options["filters"]))
+        if others or options.keys() != {"filters"} or not _is_simple(options["filters"]):
+            return self.library.images(*others, **options)
+        return self._call("GET", "/images/json", {"filters": _filters(options["filters"])})
 
-    def remove_image(self, image: str, *, force: bool = False) -> None:
+    def remove_image(self, image: str, **options: bool) -> Any:
         """ImageDelete."""
-        self._call("DELETE", f"/images/{_quoted(image)}", force=force)
+        return self._call("DELETE", f"/images/{_quoted(image)}", options)
 
     def create_host_config(self, **options: Any) -> Any:
         """The HostConfig of ContainerCreate."""
@@ -154,11 +155,11 @@ class Client:
             return self.library.create_host_config(**options)
         return {_HOST_CONFIG[name]: value for name, value in asked.items()}
 
-    def create_container(self, image: str, **options: Any) -> Any:
+    def create_container(self, image: str, *others: Any, **options: Any) -> Any:
         """ContainerCreate."""
         asked = {name: value for name, value in options.items() if value is not None}
-        if not asked.keys() <= _CONTAINER:
-            return self.library.create_container(image, **options)
+        if others or not asked.keys() <= _CONTAINER or asked.get("healthcheck", {}).keys() - {"test"}:
+            return self.library.create_container(image, *others, **options)
         body = {
             "Image": image,
             "Env": [f"{name}={value}" for name, value in (asked.get("environment") or {}).items()],
@@ -168,7 +169,7 @@ class Client:
             "AttachStdout": True,
             "AttachStderr": True,
         }
-        return self._call("POST", "/containers/create", json.dumps(body).encode())
+        return self._call("POST", "/containers/create", data=json.dumps(body).encode())
 
     def start(self, container: str) -> None:
         """ContainerStart."""
@@ -178,18 +179,26 @@ class Client:
         """ContainerInspect."""
         return self._call("GET", f"/containers/{_quoted(container)}/json")
 
-    def containers(self, *, all: bool = False, filters: Mapping[str, str]) -> Any:  # noqa: A002  # the library's word
-        """ContainerList."""
-        return self._call("GET", "/containers/json", all=all, filters=_filters(filters))
+    def containers(self, *others: Any, **options: Any) -> Any:
+        """ContainerList, of ``all`` or only those that run, with ``filters``."""
+        if others or options.keys() != {"all", "filters"} or not _is_simple(options["filters"]):
+            return self.library.containers(*others, **options)
+        return self._call("GET", "/containers/json", options | {"filters": _filters(options["filters"])})
 
-    def remove_container(self, container: str, *, v: bool = False, force: bool = False) -> None:
+    def remove_container(self, container: str, **options: bool) -> None:
         """ContainerDelete."""
-        self._call("DELETE", f"/containers/{_quoted(container)}", v=v, force=force)
+        self._call("DELETE", f"/containers/{_quoted(container)}", options)
 
     # --- how they are made --------------------------------------------------------------------------------------------
 
     def _call(
-        self, method: str, path: str, data: bytes | None = None, *, prefix: str | None = None, **params: bool | str
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, bool | str] = MappingProxyType({}),
+        *,
+        data: bytes | None = None,
+        prefix: str | None = None,
     ) -> Any:
         """What the engine answers, None for an empty body."""
         headers = {"Content-Type": "application/json"} if data is not None else {}
@@ -319,6 +328,10 @@ def _as_the_library_tells_it() -> Iterator[None]:
 
 def _quoted(name: str) -> str:
     return quote(name, safe="/:")
+
+
+def _is_simple(filters: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, str) for value in filters.values())
 
 
 def _filters(filters: Mapping[str, str]) -> str:
