@@ -140,6 +140,10 @@ class Maker:
 
     def _load_what_comes_after(self) -> None:
         """Importing it before the build would keep the engine waiting; during it, it costs nothing."""
+        if self.engine and self.engine.name == "docker":
+            from grader.engine import trace  # noqa: PLC0415
+
+            trace.prepare()
         from grader.engine import image, sandbox  # noqa: F401, PLC0415
 
         _ = self._request.checks

@@ -10,10 +10,8 @@ from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from docker.errors import ImageNotFound
-
 from grader.course.units import human_size
-from grader.engine import contents, libpod, overlay, reading, words
+from grader.engine import contents, libpod, overlay, reading, sdk, words
 from grader.engine import scan as scanning
 from grader.engine.layers import is_whiteout, looks_deleted
 from grader.engine.merge import merge, resolve
@@ -252,7 +250,7 @@ def inspect(engine: Engine, reference: str) -> Mapping[str, Any]:
     client: Any = engine.client
     try:
         facts: Mapping[str, Any] = client.inspect_image(reference)
-    except ImageNotFound as error:
+    except sdk.errors.ImageNotFound as error:
         raise EngineError(
             f"The engine has no image {reference}", "Somebody may have removed it meanwhile; grade again."
         ) from error

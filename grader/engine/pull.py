@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-import requests
-from docker import auth
-from docker import errors as docker_errors
-from docker.utils import parse_repository_tag
-
+from grader.engine import sdk
 from grader.errors import EngineError, ExitCode
 from grader.result import Fault, ProgressEvent
 
@@ -108,7 +104,7 @@ class Puller:
 
     def pull(self, reference: str, *, tries: int = _TRIES) -> None:
         """Pull a reference, again after transient faults. Raises PullError."""
-        registry = auth.resolve_repository_name(parse_repository_tag(reference)[0])[0]
+        registry = sdk.auth.resolve_repository_name(sdk.parse_repository_tag(reference)[0])[0]
         if registry in self.unreachable:
             known = self.unreachable[registry]
             raise PullError(known.trouble, *_words(known.trouble, reference), where=known.where, log=known.log)
@@ -131,7 +127,7 @@ class Puller:
 
     def _once(self, reference: str, registry: str) -> None:
         meter = _Meter(reference, self.progress)
-        where = "Docker Hub" if registry == auth.INDEX_NAME else registry
+        where = "Docker Hub" if registry == sdk.auth.INDEX_NAME else registry
         try:
             for event in self._events(reference, registry):
                 if message := event.get("error"):
@@ -139,18 +135,18 @@ class Puller:
                 meter.add(event)
                 if time.monotonic() > self.deadline:
                     raise _told(reference, "the time for pulling base images is over", where)
-        except docker_errors.APIError as error:
+        except sdk.errors.APIError as error:
             raise _told(reference, str(error.explanation or error), where) from error
-        except requests.Timeout as error:
+        except sdk.requests.Timeout as error:
             raise _told(reference, "the registry did not answer in time", where) from error
-        except (docker_errors.DockerException, requests.RequestException, OSError) as error:
+        except (sdk.errors.DockerException, sdk.requests.RequestException, OSError) as error:
             raise _engine_gone(self.engine, error) from error
 
     def _events(self, reference: str, registry: str) -> Any:
         """Start the pull and yield the engine's messages, with docker's own credentials for the registry."""
         client: Any = self.engine.client
-        name, tag = parse_repository_tag(reference)
-        header = auth.get_config_header(client, registry)
+        name, tag = sdk.parse_repository_tag(reference)
+        header = sdk.auth.get_config_header(client, registry)
         patience = max(0.1, min(self.first_byte or _SILENCE, self.deadline - time.monotonic()))
         # docker-py's own `pull` waits for ever.
         response = client.post(
@@ -166,7 +162,7 @@ class Puller:
                 self._be_patient(response)
                 yield event
 
-    def _be_patient(self, response: requests.Response) -> None:
+    def _be_patient(self, response: sdk.requests.Response) -> None:
         """Once a registry has begun, it may pause for as long as any other."""
         if self.first_byte is None:
             return

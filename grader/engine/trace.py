@@ -104,8 +104,13 @@ class Trace:
         return tuple(as_step(vertex, dockerfile) for vertex in self.vertices.values() if vertex.name)
 
 
+def prepare() -> None:
+    """Imports what reads the trace, about 0.03 s; worth doing while BuildKit is at work."""
+    _status_response()
+
+
 def _decoded(encoded: str) -> Any:
-    from google.protobuf.message import DecodeError  # noqa: PLC0415  # imported when a build begins
+    from google.protobuf.message import DecodeError  # noqa: PLC0415  # see `prepare`
 
     try:
         return _status_response().FromString(base64.b64decode(encoded))
@@ -151,7 +156,7 @@ def _seconds(timestamp: Any) -> float:
 def _status_response() -> Any:
     """The message type, declared here so that no generated code has to be shipped and kept in step with protobuf's.
 
-    Imported when the first message is there: by then BuildKit is at work, and nobody waits for the import.
+    Two threads may come here at once: to declare the same again changes nothing.
     """
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2  # noqa: PLC0415
 
