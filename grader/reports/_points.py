@@ -41,15 +41,16 @@ def added(numbers: Sequence[float]) -> float:
 
 
 def settled(numbers: Sequence[float], free: Sequence[int], total: float) -> list[float]:
-    """``numbers`` with the last of those at ``free`` changed in its last digits, so that `added` gives ``total``.
+    """``numbers`` with one of those at ``free`` changed in its last digits, so that `added` gives ``total``.
 
-    0.1 and 0.2 add up to 0.30000000000000004 elsewhere, and nobody wants to read that under an assignment.
+    0.1 and 0.2 add up to 0.30000000000000004 elsewhere, and nobody wants to read that under an assignment. Where no
+    such change does it, they stay as they are.
     """
-    result = list(numbers)
+    missing, step = total - added(numbers), math.ulp(total) / 4
     for index in reversed(free):
-        for _ in range(4):
-            missing = total - added(result)
-            if not missing:
-                return result
-            result[index] += missing
-    return result
+        # What is missing may be half of the last digit of a sum, which is then rounded one way or the other.
+        for near in sorted(range(-8, 9), key=abs):
+            changed = [*numbers[:index], numbers[index] + missing + near * step, *numbers[index + 1 :]]
+            if added(changed) == total:
+                return changed
+    return list(numbers)

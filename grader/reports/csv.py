@@ -56,7 +56,8 @@ def _row(check: CheckResult) -> tuple[Any, ...]:
 
 
 def _cell(content: Any) -> Any:
-    """Texts made harmless; numbers as they are; nothing for None."""
+    """Texts made harmless; numbers without a fraction that is none; nothing for None."""
     if isinstance(content, str):
         return _FORMULA.sub(r"\1\2'", cut(harmless(one_line(content))))
-    return "" if content is None else content
+    whole = isinstance(content, float) and content.is_integer()
+    return "" if content is None else int(content) if whole else content

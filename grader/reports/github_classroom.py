@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from grader.reports import _words
-from grader.reports._points import settled
+from grader.reports._points import added, settled
 from grader.reports._text import one_line
 from grader.reports._workflow import assignment, harmless
 from grader.result import Status
@@ -128,7 +128,10 @@ def _balanced(found: list[Runner], result: GradeResult) -> list[Runner]:
     found = [replace(r, score=s, max_score=s if r.score else r.max_score) for r, s in zip(found, scores, strict=True)]
     losing = [index for index, runner in enumerate(found) if runner.max_score and not runner.score]
     maxima = settled([runner.max_score for runner in found], losing, result.max_score)
-    return [replace(runner, max_score=maximum) for runner, maximum in zip(found, maxima, strict=True)]
+    balanced = [replace(runner, max_score=maximum) for runner, maximum in zip(found, maxima, strict=True)]
+    # Only where a bonus is worth more than all of the rest.
+    rest = result.max_score - added(maxima)
+    return [*balanced, Runner("rounding", "Rounding", "fail", 0, rest)] if rest else balanced
 
 
 def _named(found: Sequence[Runner]) -> list[Runner]:

@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 """Classroom 50's autograder for one exercise: it installs the grader, has it grade the checkout, and leaves its result.
 
 Copy it to ``CLASSROOM/autograders/ASSIGNMENT/autograder.py`` in your ``classroom50`` repository and change the settings
-below. Your course goes beside it, into ``course/`` (``course.yaml`` and the exercises' folders), unless the grader's own
-is the one that you teach.
+below. A course of your own goes beside it, into ``course/``: ``course.yaml`` and the folders of the exercises. Without
+one it is the grader's own.
 
 Classroom 50 starts it in the learner's checkout. It writes ``result.json`` and ``release-body.md`` there and exits with
 0 when grading ran, whatever the score; with another code the fault is not the learner's, and nothing is a grade.
@@ -51,7 +50,7 @@ def installed(folder: Path) -> Path:
     # Isolated (-I), or a `pip.py` or `grader.py` in the checkout would be what runs.
     subprocess.run([sys.executable, "-I", "-m", "venv", folder / "venv"], cwd=folder, check=True)
     python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    pip = [python, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", GRADER]
+    pip: list[str | Path] = [python, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", GRADER]
     subprocess.run(pip, cwd=folder, check=True)
     return python
 
@@ -62,13 +61,13 @@ def grade(python: Path, checkout: Path, folder: Path) -> int:
     course = ["--course", str(beside)] if beside.is_dir() else []
     formats = ("terminal", f"classroom50={folder / RESULTS[0]}", f"markdown={folder / RESULTS[1]}")
     asked = [argument for name in formats for argument in ("--format", name)]
-    command = [python, "-I", "-m", "grader", "grade", EXERCISE, "--submission", checkout, "--no-fail", *course, *asked]
+    command: list[str | Path] = [python, "-I", "-m", "grader", "grade", EXERCISE, "--submission", checkout, "--no-fail"]
     # git, which tells when the commit was made, needs the checkout as its folder.
-    process = subprocess.Popen(command, cwd=checkout)
+    process = subprocess.Popen([*command, *course, *asked], cwd=checkout)
     try:
         return process.wait(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        print(f"::error::Grading was not done after {PATIENCE} s; nothing is counted. Grade again.", file=sys.stderr)
+        complain(f"Grading was not done after {PATIENCE} s; nothing is counted. Grade again.")
         process.terminate()
         try:
             process.wait(timeout=CLEAN_UP)
@@ -85,9 +84,14 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def complain(text: str) -> None:
+    """On GitHub's page of the run."""
+    sys.stderr.write(f"::error::{text}\n")
+
+
 if __name__ == "__main__":
     try:
         raise SystemExit(main())
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"::error::The grader could not be started: {' '.join(str(error).split())}", file=sys.stderr)
+        complain(f"The grader could not be started: {' '.join(str(error).split())}")
         raise SystemExit(FAULT) from error
