@@ -1,7 +1,7 @@
 """`grade` as a workflow's step runs it: several formats at once, GitHub's files, and a log that is its own.
 
-None of these needs an engine: a folder without a Dockerfile is graded with nothing, and one whose engine does not answer
-is not graded.
+None of these needs an engine: a folder without a Dockerfile is graded with nothing, and one whose engine does not
+answer is not graded.
 """
 
 from __future__ import annotations

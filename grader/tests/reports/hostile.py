@@ -64,7 +64,7 @@ STRINGS = {
 
 
 def results(text: str) -> dict[str, GradeResult]:
-    """Results that carry it wherever a learner's text may come to stand: one that failed, one refused, one not graded."""
+    """Results that carry it wherever a learner's text may come to stand: one failed, one refused, one not graded."""
     failed = replace(
         FAILED,
         submission=SubmissionResult(text, None),

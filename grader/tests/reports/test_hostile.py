@@ -1,4 +1,4 @@
-"""Whatever a learner's program prints: each format is still what it is, and says nothing that the grader did not say."""
+"""Whatever a learner's program prints: each format is still what it is, and says nothing that the grader did not."""
 
 from __future__ import annotations
 
