@@ -85,11 +85,11 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
 
 
 def _tell_bug(error: Exception) -> None:
-    click.echo(
+    text = (
         f"The grader itself failed: {type(error).__name__}: {one_line(str(error))[:500]}\n"
-        "  mend: this is a bug; run it again with GRADER_DEBUG=1 and report what it prints.",
-        err=True,
+        "  mend: this is a bug; run it again with GRADER_DEBUG=1 and report what it prints."
     )
+    click.echo(_in_a_log(text), err=True)
 
 
 def _tell(error: GraderError) -> None:
@@ -98,7 +98,14 @@ def _tell(error: GraderError) -> None:
     lines += [f"  where: {printable(error.where)}"] if error.where else []
     lines += [f"  mend:  {printable(error.fix)}"] if error.fix else []
     lines += [f"  | {one_line(line)}" for line in error.log[-10:]]
-    click.echo("\n".join(lines), err=True)
+    click.echo(_in_a_log("\n".join(lines)), err=True)
+
+
+def _in_a_log(text: str) -> str:
+    """In a workflow, `text` without anything that GitHub would take for a command; a name may be a learner's."""
+    from grader.reports import _workflow  # noqa: PLC0415
+
+    return _workflow.harmless(text) if _workflow.is_running() else text
 
 
 def _interrupted(message: str) -> int:
