@@ -22,9 +22,10 @@ from docker.errors import APIError
 from grader.engine import blame, buildsecrets, cancel, network
 from grader.engine.buildsecrets import Secrets
 from grader.engine.podman import Buildah
+from grader.engine.told import told
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
-from grader.result import Progress, ProgressEvent, silent
+from grader.result import BuildResult, Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
     from grader.engine.connect import Engine
@@ -46,6 +47,11 @@ class Build:
     failure: SubmissionError | None = None
     culprit: Step | None = None
     asked: frozenset[str] = frozenset()
+
+    @property
+    def result(self) -> BuildResult:
+        """How this build is told in a result."""
+        return BuildResult(round(self.duration, 4), told(self.steps))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,54 @@
+"""The steps of a build, as a result tells them: with bounds on what a learner's programs printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grader.result import StepResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grader.engine.trace import Step
+
+#: Characters of one step's log, and of all logs of a build together.
+_LOG = 16_000
+_ALL_LOGS = 256_000
+_ERROR = 4_000
+
+
+def told(steps: Sequence[Step]) -> tuple[StepResult, ...]:
+    """The same steps, in the same order. Where the logs are too long together, the last steps keep theirs."""
+    first = min((step.started for step in steps if step.started is not None), default=0.0)
+    left = _ALL_LOGS
+    results = []
+    for step in reversed(steps):
+        log = _ending(step, min(left, _LOG))
+        left -= sum(map(len, log))
+        results.append(_result(step, log, first))
+    return tuple(reversed(results))
+
+
+def _ending(step: Step, most: int) -> tuple[str, ...]:
+    """The last lines of a step's log, the first of them cut at its front where it is too long."""
+    lines: list[str] = []
+    for line in reversed(step.last_lines):
+        if most <= 0:
+            break
+        lines.append(line[-most:])
+        most -= len(line)
+    return tuple(reversed(lines))
+
+
+def _result(step: Step, log: tuple[str, ...], first: float) -> StepResult:
+    return StepResult(
+        line=step.line,
+        instruction=step.instruction,
+        stage=step.stage,
+        cached=step.cached,
+        started=None if step.started is None else round(step.started - first, 4),
+        duration=None if step.duration is None else round(step.duration, 4),
+        exit_code=step.exit_code,
+        error=step.error[:_ERROR],
+        log=log,
+    )
