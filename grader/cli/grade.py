@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--format", "formats", multiple=True, metavar="NAME[=FILE]",
-    help="How to tell the result: terminal, json; repeatable. With =FILE it goes to a file.",
+    help="How to tell the result: terminal, json, html (a page, as `html=report.html`); repeatable. With =FILE it goes "
+    "to a file.",
 )  # fmt: skip
 @click.option("--only", multiple=True, metavar="CHECK", help="Run this check only; repeatable.")
 @yes_option
@@ -200,6 +201,7 @@ def _output(given: str) -> tuple[str, Path | None]:
 def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[str, Path | None]]) -> None:
     """Every report that can be written is; the first that cannot be is told after that."""
     from grader import reports  # noqa: PLC0415
+    from grader.cli.files import written  # noqa: PLC0415
 
     failure: UsageError | None = None
     for name, file in outputs:
@@ -209,7 +211,7 @@ def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[str, Pa
             report(result, telling, sys.stdout)
             continue
         try:
-            with file.open("w", encoding="utf-8") as out:
+            with written(file) as out:
                 report(result, telling, out)
         except OSError as error:
             what = f"The report cannot be written: {error.strerror}"
