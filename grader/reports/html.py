@@ -116,14 +116,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "size": human_size,
-        "time": human_time,
-        "took": _took,
-        "with_code": _with_code,
-        "points": "{:g}".format,
-        "grouped": _grouped,
-    }
+    environment.filters |= {"size": human_size, "time": human_time, "took": _took, "points": "{:g}".format}
+    environment.filters |= {"with_code": _with_code, "grouped": _grouped}
     environment.tests |= {"text": _is_text, "many": _is_many, "bytes_in": _is_bytes, "long": _is_long}
     environment.globals |= {"evidence_of": _evidence, "log_of": _log}
     return environment
@@ -151,8 +145,8 @@ def _with_code(text: str) -> Markup:
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return escape(visible(text))
-    shown = (Markup("<code>{}</code>" if odd % 2 else "{}").format(visible(part)) for odd, part in enumerate(parts))
-    return Markup().join(shown)
+    plain, code = Markup("{}"), Markup("<code>{}</code>")
+    return Markup().join((code if odd % 2 else plain).format(visible(part)) for odd, part in enumerate(parts))
 
 
 def _took(seconds: float) -> str:
