@@ -51,7 +51,7 @@ class Build:
     @property
     def result(self) -> BuildResult:
         """How this build is told in a result."""
-        return BuildResult(round(self.duration, 4), told(self.steps))
+        return BuildResult(round(self.duration, 4), told(self.steps, self.duration))
 
 
 @dataclass(frozen=True)

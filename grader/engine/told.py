@@ -17,9 +17,12 @@ _ALL_LOGS = 256_000
 _ERROR = 4_000
 
 
-def told(steps: Sequence[Step]) -> tuple[StepResult, ...]:
-    """The same steps, in the same order. Where the logs are too long together, the last steps keep theirs."""
-    first = min((step.started for step in steps if step.started is not None), default=0.0)
+def told(steps: Sequence[Step], took: float) -> tuple[StepResult, ...]:
+    """The steps of a build that ``took`` so many seconds, in the same order.
+
+    Where the logs are too long together, the last steps keep theirs.
+    """
+    first = _beginning(steps, took)
     left = _ALL_LOGS
     results = []
     for step in reversed(steps):
@@ -27,6 +30,14 @@ def told(steps: Sequence[Step]) -> tuple[StepResult, ...]:
         left -= sum(map(len, log))
         results.append(_result(step, log, first))
     return tuple(reversed(results))
+
+
+def _beginning(steps: Sequence[Step], took: float) -> float:
+    """When the first step started; what comes from the cache may say when it did in an earlier build."""
+    timed = [step for step in steps if step.started is not None]
+    starts = [step.started or 0.0 for step in timed]
+    ends = [(step.started or 0.0) + (step.duration or 0.0) for step in timed]
+    return max(min(starts), max(ends) - took) if timed else 0.0
 
 
 def _ending(step: Step, most: int) -> tuple[str, ...]:
@@ -46,7 +57,7 @@ def _result(step: Step, log: tuple[str, ...], first: float) -> StepResult:
         instruction=step.instruction,
         stage=step.stage,
         cached=step.cached,
-        started=None if step.started is None else round(step.started - first, 4),
+        started=None if step.started is None else round(max(step.started - first, 0.0), 4),
         duration=None if step.duration is None else round(step.duration, 4),
         exit_code=step.exit_code,
         error=step.error[:_ERROR],
