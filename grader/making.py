@@ -89,6 +89,7 @@ class Maker:
         self.submission: Part[Submission] = Part(self._collect)
         self.engine: Engine | None = None
         self.bases: tuple[base_images.Base, ...] = ()
+        self.first_build: Build | None = None
         self._ready: Part[Engine] = Part(partial(_faulted, self._connect))
         self._sandbox: Part[Sandbox] = Part(partial(_faulted, self._prepare_sandbox))
         self._context: Part[Context] = Part(self._pack)
@@ -250,6 +251,8 @@ class Maker:
             timeout=self._settings.build_timeout, labels=self._run.labels, secrets=self._secrets, **options
         )
         build = building.build(engine, context, dockerfile, wanted, progress=progress)
+        # The submission's own, whether it failed or not: nobody builds a stage or a change before it.
+        self.first_build = self.first_build or build
         if build.failure is not None:
             raise build.failure
         return build

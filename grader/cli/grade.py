@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--format", "formats", multiple=True, metavar="NAME[=FILE]",
-    help="How to tell the result; repeatable. With =FILE it goes to a file. NAME is terminal (if none is given), json, "
-    "markdown, junit, csv, sarif, annotations, github-classroom, classroom50, gradescope or another package's.",
+    help="How to tell the result; repeatable. With =FILE it goes to a file. NAME is terminal (if none is given), "
+    "html (a page, as `html=report.html`), json, markdown, junit, csv, sarif, annotations, github-classroom, classroom50, "
+    "gradescope or another package's.",
 )  # fmt: skip
 @click.option(
     "--no-fail", is_flag=True, help="Exit with 0 whatever the score, if it was graded; 2 and 3 stay as they are."

@@ -12,6 +12,7 @@ from grader.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from grader.reports import Telling
     from grader.result import GradeResult
@@ -103,9 +104,11 @@ def _in_a_workflow(name: str) -> Iterator[Output]:
     yield from (Output(name, Path(file), appended=True, function=function) for file, function in hosted if file)
 
 
-def _opened(file: Path, *, appended: bool) -> TextIO:
+def _opened(file: Path, *, appended: bool) -> AbstractContextManager[TextIO]:
+    from grader.cli.files import written  # noqa: PLC0415
+
     if not appended:
-        return file.open("w", encoding="utf-8")
+        return written(file)
     out = file.open("a", encoding="utf-8", newline="\n")
     if not _ends_a_line(file):
         out.write("\n")

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from grader.engine import buildsecrets, cancel, network, sdk
 from grader.engine.buildsecrets import Secrets
 from grader.engine.client import post, proxies
+from grader.engine.told import told
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
-from grader.result import Progress, ProgressEvent, silent
+from grader.result import BuildResult, Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
     from grader.engine.client import Answer
@@ -46,6 +47,11 @@ class Build:
     failure: SubmissionError | None = None
     culprit: Step | None = None
     asked: frozenset[str] = frozenset()
+
+    @property
+    def result(self) -> BuildResult:
+        """How this build is told in a result."""
+        return BuildResult(round(self.duration, 4), told(self.steps, self.duration))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ _EXIT_CODE = re.compile(r"(?:executor failed running|did not complete successful
 class Step:
     """One step of a build. ``duration`` is in seconds and None while it runs; ``line`` None where no line asked for it.
 
-    ``cached`` is None on an engine that does not tell it in a way that can be trusted.
+    ``cached`` is None on an engine that does not tell it in a way that can be trusted. ``started`` is in seconds, by
+    the engine's clock; None before the start, or when the engine does not tell.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Step:
     error: str
     exit_code: int | None
     log: str = field(repr=False)
+    started: float | None = None
 
     @property
     def last_lines(self) -> tuple[str, ...]:
@@ -133,6 +135,7 @@ def as_step(vertex: Vertex, dockerfile: Dockerfile) -> Step:
         error=vertex.error,
         exit_code=int(code[1]) if code else None,
         log=vertex.log.decode(errors="replace"),
+        started=vertex.started,
     )
 
 
