@@ -132,7 +132,8 @@ class SubmissionResult:
 class GradeResult:
     """The verdict on one submission. ``score`` is None exactly when ``status`` is ``error``.
 
-    ``max_score`` is without the bonus points, which a score may go beyond it with.
+    ``max_score`` is without the bonus points, which a score may go beyond it with. ``hints_used`` counts the hints that
+    the learner took, by the ids of checks; gradings that know of none (bulk, CI) have none.
     """
 
     exercise: str
@@ -151,6 +152,7 @@ class GradeResult:
     duration: float
     problem: Problem | None = None
     notes: tuple[str, ...] = ()
+    hints_used: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def fault(self) -> Fault | None:

@@ -79,6 +79,9 @@ class Check(BaseModel):
     target: str = Field(default="", description="A stage to judge instead of the final image, as `--target` builds it.")
     why: str = Field(default="", description="Why it matters, for the learner.")
     hints: tuple[str, ...] = Field(default=(), description="What to try, from a nudge to the way itself.")
+    hint_cost: float | None = Field(
+        default=None, ge=0, description="The points that each hint by `grader hint` takes; the rubric's if left out."
+    )
     show: Literal["full", "got-only", "nothing"] = Field(
         default="full", description="How much a learner is told: all, not what was expected, or the verdict alone."
     )

@@ -1,40 +1,18 @@
-"""What there is to do: `grader list`, `grader checks`, `grader schema`."""
+"""What an author can write: `grader checks`, `grader schema`."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
-from grader.cli.options import course_option
+from grader.cli import complete
 from grader.errors import UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@course_option
-def list_(*, as_json: bool, course: Path | None) -> None:
-    """Lists the course's exercises."""
-    from grader.course.exercise import find_course  # noqa: PLC0415
-
-    found = find_course(course)
-    if as_json:
-        exercises = [{"id": one.id, "title": one.title, "path": str(one.path)} for one in found.exercises]
-        click.echo(json.dumps({"course": found.title, "exercises": exercises}, indent=2))
-        return
-    click.echo(found.title)
-    width = max((len(one.id) for one in found.exercises), default=0)
-    for one in found.exercises:
-        click.echo(f"  {one.id:<{width}}  {one.title}")
 
 
 @click.command()
-@click.argument("name", metavar="[TYPE]", required=False)
+@click.argument("name", metavar="[TYPE]", required=False, shell_complete=complete.types)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def checks(*, name: str | None, as_json: bool) -> None:
     """Lists the check types, or one with its fields and an example."""

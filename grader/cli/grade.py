@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from grader.cli import complete
 from grader.cli.options import course_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("exercise", required=False)
+@click.argument("exercise", required=False, shell_complete=complete.exercises)
 @click.option(
     "--submission",
     type=click.Path(path_type=Path),
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
     help="The folder to grade; the current one if left out.",
 )
 @click.option(
-    "--format", "formats", multiple=True, metavar="NAME[=FILE]",
+    "--format", "formats", multiple=True, metavar="NAME[=FILE]", shell_complete=complete.formats,
     help="How to tell the result: terminal, json; repeatable. With =FILE it goes to a file.",
 )  # fmt: skip
-@click.option("--only", multiple=True, metavar="CHECK", help="Run this check only; repeatable.")
+@click.option(
+    "--only", multiple=True, metavar="CHECK", shell_complete=complete.checks, help="Run this check only; repeatable."
+)
 @yes_option
 @course_option
 @verbose_option
@@ -58,6 +61,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     from grader import grading  # noqa: PLC0415
     from grader.checks import types  # noqa: PLC0415
     from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.cli.recording import Recording  # noqa: PLC0415
     from grader.course import remembered  # noqa: PLC0415
     from grader.course.exercise import find_course, resolve  # noqa: PLC0415
     from grader.reports import Telling  # noqa: PLC0415
@@ -79,12 +83,16 @@ def grade(  # noqa: PLR0913  # one parameter an option
                 progress=_loading_meanwhile(outputs, progress),
             )
         )
-    _tell(result, Telling(_dockerfile_lines(folder), verbose), outputs)
+    recording = Recording(chosen, rubric, folder, partial=bool(only))
+    result = recording.counted(result)
+    dockerfile = _dockerfile_lines(folder)
+    _tell(result, Telling(dockerfile, verbose), outputs)
+    recording.keep(result, dockerfile)
     return exit_code(result)
 
 
 @click.command(short_help="Grades a starter and its solution, side by side.")
-@click.argument("exercise", required=False, default="multi-stage-builds")
+@click.argument("exercise", required=False, default="multi-stage-builds", shell_complete=complete.exercises)
 @yes_option
 @course_option
 @verbose_option
@@ -155,14 +163,17 @@ def _engine(*, yes: bool, progress: Progress) -> Engine:
 
 
 def _loading_meanwhile(outputs: Sequence[tuple[str, Path | None]], progress: Progress) -> Progress:
-    """Imports the formats while the app starts: a wait for the engine anyway, and rich takes its time."""
+    """Imports what comes last while the app starts: a wait for the engine anyway, and rich takes its time."""
     from threading import Thread  # noqa: PLC0415
 
     from grader import reports  # noqa: PLC0415
+    from grader.cli import recording  # noqa: PLC0415
 
     waiting = {name for name, _ in outputs}
 
     def tell(event: ProgressEvent) -> None:
+        if event.phase == "start" and waiting:
+            Thread(target=recording.load, daemon=True).start()
         while event.phase == "start" and waiting:
             Thread(target=reports.load, args=(waiting.pop(),), daemon=True).start()
         progress(event)

@@ -65,6 +65,7 @@ RESULT = _exactly(
     duration=_POINTS,
     problem=_or_null(_exactly(what=_TEXT, where=_TEXT, fix=_TEXT, fault=_FAULT, line=_LINE, log=_TEXTS)),
     notes=_TEXTS,
+    hints_used={"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
 )
 RESULT["if"] = {"properties": {"status": {"const": "error"}}}
 RESULT["then"] = {"properties": {"score": {"type": "null"}}}
