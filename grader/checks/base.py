@@ -66,6 +66,8 @@ class Check(BaseModel):
     #: Why it matters and what to try, for a rubric that does not say so itself.
     reason: ClassVar[str] = ""
     advice: ClassVar[str] = ""
+    #: What it looks at, in words for a learner, for `grader explain`.
+    looks_at: ClassVar[str] = ""
     #: A check of this type as YAML, for `grader checks`.
     example: ClassVar[str] = ""
 
@@ -99,6 +101,14 @@ class Check(BaseModel):
     def expectation(self) -> str:
         """What is expected, in words, for when the check could not be run."""
         return self.title or self.id
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for types that have an app to ask
+        """Lines for a person's shell that show the same with docker; the app, if there is one, listens on ``port``.
+
+        They stand in the folder of the Dockerfile; names of images and containers are those of `checks._hand`. Nothing
+        where docker has no command for it.
+        """
+        return ()
 
     @classmethod
     def type_name(cls) -> str:

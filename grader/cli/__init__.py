@@ -11,6 +11,7 @@ import click
 
 from grader import __version__
 from grader.cli import authoring as authoring_commands
+from grader.cli import completion as completion_commands
 from grader.cli import engine as engine_commands
 from grader.cli import exercises as exercise_commands
 from grader.cli import folders as folder_commands
@@ -38,6 +39,7 @@ for _command in (
     folder_commands.start,
     folder_commands.reset,
     hint_commands.hint,
+    exercise_commands.explain,
     exercise_commands.checks,
     exercise_commands.schema,
     authoring_commands.verify,
@@ -46,6 +48,7 @@ for _command in (
     engine_commands.engine,
     engine_commands.bases,
     engine_commands.clean,
+    completion_commands.completion,
 ):
     cli.add_command(_command)
 

@@ -1,14 +1,19 @@
-"""What an author can write: `grader checks`, `grader schema`."""
+"""What can be asserted: `grader checks`, `grader explain`, `grader schema`."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from grader.cli import complete
+from grader.cli.options import course_option
 from grader.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
@@ -34,6 +39,21 @@ def checks(*, name: str | None, as_json: bool) -> None:
     click.echo(
         json.dumps({"types": [asdict(each) for each in every]}, indent=2) if as_json else reference.overview(every)
     )
+
+
+@click.command(short_help="What a check looks at, and how to see the same by hand.")
+@click.argument("name", metavar="CHECK|TYPE", shell_complete=complete.checks_or_types)
+@click.argument("exercise", metavar="[EX]", required=False, shell_complete=complete.exercises)
+@course_option
+def explain(*, name: str, exercise: str | None, course: Path | None) -> None:
+    """Says what a check looks at, and gives the docker commands that show the same by hand.
+
+    CHECK is one of the exercise EX, or of the one whose folder you stand in; TYPE is one of `grader checks`.
+    """
+    from grader.cli import explain as pages  # noqa: PLC0415
+    from grader.course.exercise import find_course  # noqa: PLC0415
+
+    click.echo(pages.page(find_course(course), name, exercise))
 
 
 @click.command()
