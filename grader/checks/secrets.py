@@ -114,9 +114,9 @@ class Secrets(Check):
         if self.search:
             lines.append(f"docker history --no-trunc {hand.IMAGE} | grep a-secret-of-mine")
             lines.append(f"docker image inspect {hand.IMAGE} | grep a-secret-of-mine")
-            lines.append(f"mkdir /tmp/layers && docker save {hand.IMAGE} | tar -xf - -C /tmp/layers")
+            lines.append(f"mkdir /tmp/all && docker save {hand.IMAGE} | tar -xf - -C /tmp/all")
             lines.append(
-                "find /tmp/layers -type f -exec sh -c 'tar -xOf \"$0\" 2>/dev/null | grep -q a-secret && echo $0' {} ';'"
+                "find /tmp/all -type f -exec sh -c 'tar -xOf \"$0\" 2>/dev/null | grep -q a-secret && echo $0' {} ';'"
             )
         return tuple(lines)
 

@@ -12,6 +12,7 @@ import click
 from grader import __version__
 from grader.cli import authoring as authoring_commands
 from grader.cli import completion as completion_commands
+from grader.cli import doctor as doctor_commands
 from grader.cli import engine as engine_commands
 from grader.cli import exercises as exercise_commands
 from grader.cli import folders as folder_commands
@@ -44,7 +45,7 @@ for _command in (
     exercise_commands.schema,
     authoring_commands.verify,
     authoring_commands.new,
-    engine_commands.doctor,
+    doctor_commands.doctor,
     engine_commands.engine,
     engine_commands.bases,
     engine_commands.clean,

@@ -33,6 +33,7 @@ def start(*, exercise: str, folder: Path | None, course: Path | None) -> None:
     """
     from grader.course.exercise import find_course, resolve  # noqa: PLC0415
     from grader.learn import folder as folders  # noqa: PLC0415
+    from grader.submission.files import TASK  # noqa: PLC0415
 
     found = find_course(course)
     chosen = resolve(found, exercise)
@@ -47,7 +48,7 @@ def start(*, exercise: str, folder: Path | None, course: Path | None) -> None:
         (f"grader reset{option}", "to begin anew"),
     ]
     click.echo(f"{chosen.id}, {one_line(chosen.title)}: begun in {place}\n")
-    click.echo(f"The task is in {place / folders.TASK}." + _yours(chosen))
+    click.echo(f"The task is in {place / TASK}." + _yours(chosen))
     click.echo("\nNext:")
     width = max(len(command) for command, _ in rows)
     for command, what in rows:

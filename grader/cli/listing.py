@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -132,6 +133,4 @@ def _as_json(course: Course, rows: Sequence[_Row]) -> dict[str, Any]:
 
 
 def _score(score: Score | None) -> dict[str, Any] | None:
-    return score and {
-        "score": score.score, "max_score": score.max_score, "passed": score.passed, "when": score.when,
-    }  # fmt: skip
+    return None if score is None else asdict(score)
