@@ -48,8 +48,7 @@ def start(*, exercise: str, folder: Path | None, course: Path | None) -> None:
         (f"grader reset{option}", "to begin anew"),
     ]
     click.echo(f"{chosen.id}, {one_line(chosen.title)}: begun in {place}\n")
-    click.echo(f"The task is in {place / TASK}." + _yours(chosen))
-    click.echo("\nNext:")
+    click.echo(f"The task is in {place / TASK}.{_yours(chosen)}\n\nNext:")
     width = max(len(command) for command, _ in rows)
     for command, what in rows:
         click.echo(f"  {command:<{width}}  {what}".rstrip())
@@ -61,7 +60,7 @@ def _yours(exercise: Exercise) -> str:
         names = _submit(exercise)
     except RubricError:
         return ""
-    return f" Yours to change: {', '.join(names)}. All else comes from the exercise."
+    return f"\nYours to change: {', '.join(names)}; all else comes from the exercise."
 
 
 def _submit(exercise: Exercise) -> tuple[str, ...]:

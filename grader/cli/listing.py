@@ -56,20 +56,30 @@ def _records(course: Course) -> Mapping[str, Record]:
 
 
 def _rows(course: Course, records: Mapping[str, Record]) -> list[_Row]:
-    """In the course's order; next is the first that is not done."""
-    rows: list[_Row] = []
-    for exercise in course.exercises:
-        record = records.get(exercise.id)
-        if exercise.broken:
-            state = "broken"
-        elif record and record.passed:
-            state = "done"
-        elif not any(row.state == "next" for row in rows):
-            state = "next"
-        else:
-            state = "begun" if record and record.last else ""
-        rows.append(_Row(exercise, record, state))
-    return rows
+    """In the course's order."""
+    following = _next(course, records)
+    return [
+        _Row(exercise, record, "next" if exercise.id == following else _state(exercise, record))
+        for exercise in course.exercises
+        for record in [records.get(exercise.id)]
+    ]
+
+
+def _state(exercise: Exercise, record: Record | None) -> str:
+    if exercise.broken:
+        return "broken"
+    if record and record.passed:
+        return "done"
+    return "begun" if record and record.last else ""
+
+
+def _next(course: Course, records: Mapping[str, Record]) -> str | None:
+    """What was graded last of that which is begun; without any, the first that is neither done nor broken."""
+    open_ = [each for each in course.exercises if _state(each, records.get(each.id)) in ("", "begun")]
+    graded = [
+        (record.last.when, each.id) for each in open_ if (record := records.get(each.id)) and record.last is not None
+    ]
+    return max(graded)[1] if graded else next((each.id for each in open_), None)
 
 
 def _lines(course: Course, rows: Sequence[_Row], given: Path | None) -> list[str]:

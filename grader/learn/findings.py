@@ -55,7 +55,8 @@ def _of_size(last: Last, verdict: Verdict) -> Iterator[Finding]:
             "base", f"{_final_base(parsed)}: {human_size(image['base_size'])} of base, of {human_size(size)}."
         )
     own = max(image["layers"], key=lambda layer: layer["size"], default=None)
-    if own and own["size"]:
+    # A tenth of the image is worth a look; less than that is not where its weight comes from.
+    if own and own["size"] * 10 >= size:
         more = human_size(own["size"])
         yield Finding("heaviest", f"Of your own instructions, {_layer(own)} adds the most: {more}.")
     wasted = max(image["layers"], key=lambda layer: layer["wasted"], default=None)
@@ -71,12 +72,8 @@ def _of_layers(_last: Last, verdict: Verdict) -> Iterator[Finding]:
         yield Finding(f"waste-{number}", f"Added in line {added}, gone or changed in line {hidden}: {_cut(paths)}.")
 
 
-def _of_absent(last: Last, verdict: Verdict) -> Iterator[Finding]:
-    evidence, line = verdict["evidence"], verdict.get("line")
-    lines = last.dockerfile
-    if line and line <= len(lines):
-        yield Finding("origin", f"The first of them came with line {line}, `{_cut(lines[line - 1].strip())}`.")
-    places, count = evidence["found"], evidence["count"]
+def _of_absent(_last: Last, verdict: Verdict) -> Iterator[Finding]:
+    places, count = verdict["evidence"]["found"], verdict["evidence"]["count"]
     if count > 1:
         more = f" and {count - _MANY} more" if count > _MANY else ""
         yield Finding("places", f"They lie in {', '.join(map(_cut, places[:_MANY]))}{more}.")

@@ -187,14 +187,14 @@ def _keep(folder: Path, names: Sequence[str]) -> Path | None:
 
 def _new_backup(folder: Path) -> Path:
     now = f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}"
-    for name in (now, *(f"{now}-{number}" for number in count(2))):
-        kept = folder / BACKUPS / name
+    for number in count(1):
+        kept = folder / BACKUPS / (now if number == 1 else f"{now}-{number}")
         try:
             kept.mkdir(parents=True)
         except FileExistsError:
             continue
-        return kept
-    raise AssertionError("there is always another number")
+        break
+    return kept
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:

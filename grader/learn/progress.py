@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from grader.course.exercise import Course, Exercise
     from grader.result import GradeResult
 
+#: Where else progress is kept, for machines on which a user's own state does not stay.
+FOLDER_VARIABLE = "GRADER_STATE_DIR"
 #: Of the form of both files, in their names: another version writes files of its own.
 _VERSION = 1
 #: Seconds to wait for another grader that is writing, or (on Windows) reading.
@@ -98,7 +100,7 @@ class Store:
 
     def __init__(self, tell: Callable[[str], None], folder: Path | None = None) -> None:
         self._tell = tell
-        self._folder = folder or platformdirs.user_state_path("image-grader", appauthor=False)
+        self._folder = folder or _state_folder()
         self._file = self._folder / f"progress-{_VERSION}.json"
 
     def records(self, course: Course) -> dict[str, Record]:
@@ -205,6 +207,11 @@ class Store:
                 yield
         except (OSError, NotImplementedError) as error:
             raise _trouble("written", self._folder, error) from error
+
+
+def _state_folder() -> Path:
+    given = os.environ.get(FOLDER_VARIABLE)
+    return Path(given) if given else platformdirs.user_state_path("image-grader", appauthor=False)
 
 
 def _over(new: Path, file: Path) -> None:
