@@ -206,6 +206,8 @@ class GradeResult:
 
     ``max_score`` is without the bonus points, which a score may go beyond it with. ``build`` is None when none was
     begun or the engine went away in it, ``app`` when no check asks a running app or there was no image to run.
+    ``hints_used`` counts the hints that the learner took, by the ids of checks; gradings that know of none (bulk, CI)
+    have none.
     """
 
     exercise: str
@@ -226,6 +228,7 @@ class GradeResult:
     notes: tuple[str, ...] = ()
     build: BuildResult | None = None
     app: AppResult | None = None
+    hints_used: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def fault(self) -> Fault | None:

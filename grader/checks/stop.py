@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from grader.checks import _config as configured
+from grader.checks import _hand as hand
 from grader.checks._running import Clock, deafness, described
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import Duration, human_time
@@ -47,6 +49,11 @@ class Stop(Check):
     )
     advice: ClassVar[str] = (
         "Let the app be PID 1 (CMD in exec form, `exec` in a start script) and handle SIGTERM; `docker stop` shows it."
+    )
+
+    looks_at: ClassVar[str] = (
+        "What the app does when it gets the signal that `docker stop` sends: how long it takes to end, and with "
+        "which exit code. 137 means that it did not end and was killed."
     )
 
     check: Literal["stop"]
@@ -99,6 +106,14 @@ class Stop(Check):
         codes = self.exit_code if isinstance(self.exit_code, tuple) else (self.exit_code,)
         ending = f"exit code {' or '.join(map(str, codes))}" if self.exit_code is not None else "without being killed"
         return f"{name} ends the app within {human_time(self.within)}, {ending}"
+
+    def by_hand(self, port: int) -> tuple[str, ...]:
+        """How long it takes to stop, and the exit code."""
+        stop = f"docker stop -t {math.ceil(self.within)} {hand.APP}"
+        if self.signal is not None:
+            stop = f"sh -c 'docker kill -s {configured.signal_name(self.signal)} {hand.APP} && docker wait {hand.APP}'"
+        code = f"docker inspect --format '{{{{.State.ExitCode}}}}' {hand.APP}"
+        return (*hand.start(port, target=self.target), f"time {stop}", code, hand.end())
 
     def _is_good(self, code: int) -> bool:
         if self.exit_code is None:

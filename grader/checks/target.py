@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from grader.checks import _hand as hand
 from grader.checks._change import changed
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.errors import SubmissionError
@@ -32,6 +33,11 @@ class Target(Check):
 
     reason: ClassVar[str] = "A stage that can be built by its name is a step of its own: to test, to debug, to reuse."
     advice: ClassVar[str] = "Try it with `docker build --target NAME .`, and name the stage with `FROM ... AS NAME`."
+
+    looks_at: ClassVar[str] = (
+        "Whether one stage of your Dockerfile builds on its own, by its name; and whether it fails to build when "
+        "it should, with a file broken on purpose."
+    )
 
     check: Literal["target"]
     target: str = Field(min_length=1, description="The stage's name, as in `FROM ... AS NAME`.")
@@ -61,3 +67,11 @@ class Target(Check):
         """What is expected, in words."""
         broken = f", and fails to when {', '.join(self.fails_when)} is broken" if self.fails_when else ""
         return f"the stage `{self.target}` builds{broken}"
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """The stage, and once more with what has to make it fail."""
+        broken = [
+            f"printf '\\n%s\\n' {hand.quoted(text)} >> {hand.quoted(name)}" for name, text in self.fails_when.items()
+        ]
+        again = [f"{hand.build(self.target)}; echo exit code $?"] if broken else []
+        return (hand.build(self.target), *broken, *again)

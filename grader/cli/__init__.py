@@ -11,9 +11,14 @@ import click
 
 from grader import __version__
 from grader.cli import authoring as authoring_commands
+from grader.cli import completion as completion_commands
+from grader.cli import doctor as doctor_commands
 from grader.cli import engine as engine_commands
 from grader.cli import exercises as exercise_commands
+from grader.cli import folders as folder_commands
 from grader.cli import grade as grade_commands
+from grader.cli import hint as hint_commands
+from grader.cli import listing as list_commands
 from grader.errors import CleanUpInterrupted, ExitCode, GraderError
 from grader.reports._text import one_line, printable
 from grader.running import signals
@@ -31,15 +36,20 @@ def cli() -> None:
 for _command in (
     grade_commands.grade,
     grade_commands.demo,
-    exercise_commands.list_,
+    list_commands.list_,
+    folder_commands.start,
+    folder_commands.reset,
+    hint_commands.hint,
+    exercise_commands.explain,
     exercise_commands.checks,
     exercise_commands.schema,
     authoring_commands.verify,
     authoring_commands.new,
-    engine_commands.doctor,
+    doctor_commands.doctor,
     engine_commands.engine,
     engine_commands.bases,
     engine_commands.clean,
+    completion_commands.completion,
 ):
     cli.add_command(_command)
 

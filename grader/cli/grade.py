@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from grader.cli import complete
 from grader.cli.options import course_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("exercise", required=False)
+@click.argument("exercise", required=False, shell_complete=complete.exercises)
 @click.option(
     "--submission",
     type=click.Path(path_type=Path),
@@ -32,15 +33,17 @@ if TYPE_CHECKING:
     help="The folder to grade; the current one if left out.",
 )
 @click.option(
-    "--format", "formats", multiple=True, metavar="NAME[=FILE]",
+    "--format", "formats", multiple=True, metavar="NAME[=FILE]", shell_complete=complete.formats,
     help="How to tell the result; repeatable. With =FILE it goes to a file. NAME is terminal (if none is given), "
-    "html (a page, as `html=report.html`), json, markdown, junit, csv, sarif, annotations, github-classroom, classroom50, "
-    "gradescope or another package's.",
+    "html (a page, as `html=report.html`), json, markdown, junit, csv, sarif, annotations, github-classroom, "
+    "classroom50, gradescope or another package's.",
 )  # fmt: skip
 @click.option(
     "--no-fail", is_flag=True, help="Exit with 0 whatever the score, if it was graded; 2 and 3 stay as they are."
 )
-@click.option("--only", multiple=True, metavar="CHECK", help="Run this check only; repeatable.")
+@click.option(
+    "--only", multiple=True, metavar="CHECK", shell_complete=complete.checks, help="Run this check only; repeatable."
+)
 @yes_option
 @course_option
 @verbose_option
@@ -69,6 +72,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     from grader.checks import types  # noqa: PLC0415
     from grader.cli import outputs  # noqa: PLC0415
     from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.cli.recording import Recording  # noqa: PLC0415
     from grader.course import remembered  # noqa: PLC0415
     from grader.course.exercise import find_course, resolve  # noqa: PLC0415
     from grader.reports import Telling  # noqa: PLC0415
@@ -93,9 +97,12 @@ def grade(  # noqa: PLR0913  # one parameter an option
                     progress=_loading_meanwhile(asked, progress),
                 )
             )
+        recording = Recording(chosen, rubric, folder, partial=bool(only))
+        result = recording.counted(result)
         telling = Telling(_dockerfile_lines(folder), verbose, _place(folder))
         failure = outputs.tell(result, telling, [output for output in asked if output not in commands])
     failure = outputs.tell(result, telling, commands) or failure
+    recording.keep(result, telling.dockerfile)
     if failure:
         raise failure
     code = exit_code(result)
@@ -103,7 +110,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
 
 
 @click.command(short_help="Grades a starter and its solution, side by side.")
-@click.argument("exercise", required=False, default="multi-stage-builds")
+@click.argument("exercise", required=False, default="multi-stage-builds", shell_complete=complete.exercises)
 @yes_option
 @course_option
 @verbose_option
@@ -174,14 +181,17 @@ def _engine(*, yes: bool, progress: Progress) -> Engine:
 
 
 def _loading_meanwhile(outputs: Sequence[Output], progress: Progress) -> Progress:
-    """Imports the formats while the app starts: a wait for the engine anyway, and rich takes its time."""
+    """Imports what comes last while the app starts: a wait for the engine anyway, and rich takes its time."""
     from threading import Thread  # noqa: PLC0415
 
     from grader import reports  # noqa: PLC0415
+    from grader.cli import recording  # noqa: PLC0415
 
     waiting = {output.format for output in outputs}
 
     def tell(event: ProgressEvent) -> None:
+        if event.phase == "start" and waiting:
+            Thread(target=recording.load, daemon=True).start()
         while event.phase == "start" and waiting:
             Thread(target=reports.load, args=(waiting.pop(),), daemon=True).start()
         progress(event)

@@ -173,6 +173,29 @@ class Puller:
             channel.settimeout(max(0.1, min(_SILENCE, self.deadline - time.monotonic())))
 
 
+def trouble_with(engine: Engine, reference: str, *, within: float) -> PullError | None:
+    """What would keep the engine from pulling a reference, as its registry says now; None when nothing would.
+
+    Nothing is pulled. Takes no longer than ``within`` seconds, and is None for an engine that does not answer this
+    question (Podman).
+    """
+    registry = sdk.auth.resolve_repository_name(sdk.parse_repository_tag(reference)[0])[0]
+    where = "Docker Hub" if registry == sdk.auth.INDEX_NAME else registry
+    client: Any = engine.client
+    before, client.timeout = client.timeout, within
+    try:
+        client.inspect_distribution(reference)
+    except sdk.errors.NotFound as error:
+        return None if engine.name == "podman" else _told(reference, str(error), where)
+    except sdk.errors.APIError as error:
+        return _told(reference, str(error), where)
+    except (sdk.errors.DockerException, sdk.requests.RequestException):
+        return _told(reference, "timed out", where)
+    finally:
+        client.timeout = before
+    return None
+
+
 class _Meter:
     """Adds up the bytes of all layers and reports them, a few times a second."""
 

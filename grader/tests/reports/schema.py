@@ -99,6 +99,7 @@ RESULT = _exactly(
     notes=_TEXTS,
     build=_or_null(_BUILD),
     app=_or_null(_APP),
+    hints_used={"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
 )
 RESULT["if"] = {"properties": {"status": {"const": "error"}}}
 RESULT["then"] = {"properties": {"score": {"type": "null"}}}
