@@ -54,8 +54,7 @@ UNSHOWN = {"result.checks[].evidence.blocked_by"}
 @pytest.mark.parametrize("name", sorted(ALL_PAGES))
 def test_golden(name: str) -> None:
     (body,) = parsed(page(ALL_PAGES[name])).iter("body")
-    told = re.sub(r"sha256-[\w+/=]+", "sha256-...", "\n".join(outline(body))) + "\n"
-    assert told == (GOLDEN / f"html-{name}.txt").read_text(encoding="utf-8")
+    assert "\n".join(outline(body)) + "\n" == (GOLDEN / f"html-{name}.txt").read_text(encoding="utf-8")
 
 
 # --- a learner's text is text -----------------------------------------------------------------------------------------
