@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common import utils
 
 from grader.engine import install
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from grader.result import ProgressEvent
 
 _PACKAGES = ["chromium", "chromium-driver"]
+_LOOPBACK = "127.0.0.1"
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -63,6 +65,17 @@ class Browser:
         return entries
 
 
+class _Driver(Service):
+    """The driver at the loopback's address: a bare machine has no name for it, and a proxy might be asked for one."""
+
+    @property
+    def service_url(self) -> str:
+        return f"http://{_LOOPBACK}:{self.port}"
+
+    def is_connectable(self) -> bool:
+        return utils.is_connectable(self.port, _LOOPBACK)
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser that is closed at the end; installed with apt on Debian, as root, where there is none."""
@@ -72,7 +85,10 @@ def chromium() -> Iterator[Browser]:
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=Service(driver))
+    with pytest.MonkeyPatch.context() as surroundings:
+        for name in ("no_proxy", "NO_PROXY"):
+            surroundings.setenv(name, _LOOPBACK)
+        started = webdriver.Chrome(options=options, service=_Driver(driver))
     try:
         yield Browser(started)
     finally:

@@ -40,10 +40,12 @@ GOLDEN = Path(__file__).parent / "golden"
 _ELEMENTS = """
     html head meta title link style body a header div p span bdi h1 h2 h3 h4 svg circle path g rect text strong dl dt dd
     small section nav ol ul li main details summary code pre b figure figcaption table caption thead tbody tr th td time
+    defs pattern
 """
 _ATTRIBUTES = """
     lang charset http-equiv content name rel href class id aria-hidden aria-label aria-labelledby role open scope
     tabindex datetime width height x y dx rx d viewBox preserveAspectRatio focusable text-anchor transform cx cy r
+    fill patternUnits patternTransform
 """
 #: What a skipped check's own words say already.
 UNSHOWN = {"result.checks[].evidence.blocked_by"}
@@ -52,8 +54,7 @@ UNSHOWN = {"result.checks[].evidence.blocked_by"}
 @pytest.mark.parametrize("name", sorted(ALL_PAGES))
 def test_golden(name: str) -> None:
     (body,) = parsed(page(ALL_PAGES[name])).iter("body")
-    told = re.sub(r"sha256-[\w+/=]+", "sha256-...", "\n".join(outline(body))) + "\n"
-    assert told == (GOLDEN / f"html-{name}.txt").read_text(encoding="utf-8")
+    assert "\n".join(outline(body)) + "\n" == (GOLDEN / f"html-{name}.txt").read_text(encoding="utf-8")
 
 
 # --- a learner's text is text -----------------------------------------------------------------------------------------
