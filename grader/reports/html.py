@@ -124,9 +124,12 @@ def _environment() -> Environment:
 
 
 def _finalized(value: Any) -> Any:
-    if isinstance(value, Markup):
-        return value
-    return visible(value) if isinstance(value, str) else value
+    return _escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _escaped(text: str) -> Markup:
+    """``text`` to be seen in the page, and no command to a workflow in whose log the page may end (`_workflow`)."""
+    return Markup(escape(visible(text)).replace("::", "&#58;&#58;").replace("##[", "&#35;#["))  # noqa: S704  # escaped
 
 
 def _evidence(check: CheckResult) -> dict[str, Any]:
@@ -144,9 +147,9 @@ def _with_code(text: str) -> Markup:
     """What stands between backticks is set as code, as rubrics and messages mean it."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
-        return escape(visible(text))
+        return _escaped(text)
     plain, code = Markup("{}"), Markup("<code>{}</code>")
-    return Markup().join((code if odd % 2 else plain).format(visible(part)) for odd, part in enumerate(parts))
+    return Markup().join((code if odd % 2 else plain).format(_escaped(part)) for odd, part in enumerate(parts))
 
 
 def _took(seconds: float) -> str:
