@@ -124,7 +124,7 @@ _THEIRS = (
                    r"|incorrect mount flags|invalid mount type|unknown instruction: |unknown flag"
                    r'|unsupported sharing value "|invalid value (?:\S+ )?for (?:uid|gid|mode|size)\b'
                    r"|invalid checksum digest|unsupported digest algorithm|checksum requires HTTP"
-                   r"|syntax error in pattern|invalid proto|invalid port|error parsing chmod"
+                   r"|unexpected key '|syntax error in pattern|invalid proto|invalid port|error parsing chmod"
                    r"|must set volume destination"
                    r'|unknown type "[^"]*" in HEALTHCHECK|time: (?:missing unit in|invalid) duration'
                    r"|requires the arguments to be in JSON form|missing ':' in substitution", re.IGNORECASE),
