@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from grader.checks import _hand as hand
 from grader.checks._accounts import GROUPS, USERS, accounts, look_up, named
+from grader.checks._paths import lexists
 from grader.checks._text import Regex, found, shown
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import ByteSize, human_size
@@ -179,6 +180,11 @@ class Present(Check):
         self, subject: Subject, path: str, there: _Found | None, contents: Mapping[str, bytes]
     ) -> Iterator[_Fault]:
         image = subject.image
+        if there is None and (own := lexists(image, path)):
+            yield _Fault(
+                f"{path} is a symlink to {image.files[own].entry.target}, where nothing is", image.line_of(own)
+            )
+            return
         if there is None:
             elsewhere = _elsewhere(image, path)
             at = f", but at /{elsewhere}" if elsewhere else ""

@@ -45,8 +45,8 @@ class Secrets(Check):
 
     Left behind means: in a file of one of the Dockerfile's own layers, also one that a later layer deleted; in a name;
     in the environment, a build argument, a label or the history. As it is, in base64, hexadecimal or UTF-16,
-    URL-encoded or backwards, and inside of gzip, zlib, bzip2 or xz. What looks like a key is known by the marks of its
-    issuer; in the files of a Python or a Debian package it is the package's own.
+    URL-encoded or backwards, and inside of gzip, zlib, bzip2, xz, zstd or ZIP. What looks like a key is known by the
+    marks of its issuer; in the files of a Python or a Debian package it is the package's own.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset({"image"})

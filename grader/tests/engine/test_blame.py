@@ -57,6 +57,7 @@ LEARNERS = {
     "owner of a mount, 28": "invalid value abc for uid",
     "mode of a mount, 28": "invalid value 999 for mode",
     "size of a mount, 28": "invalid value for size: abc",
+    "option of a mount, 28": "unexpected key 'foo' in 'foo=x' (did you mean from?)",
     "checksum, 28": "invalid checksum digest length",
     "kind of checksum, 28": "unsupported digest algorithm",
     "checksum of a file, 28": "checksum requires HTTP(S) or Git sources",
