@@ -88,6 +88,13 @@ def test_annotations_are_those_of_the_grader(name: str, kind: str) -> None:
     assert not controls(text)
 
 
+@pytest.mark.parametrize("name", ["escaped line feed", "properties", "quotes"])
+def test_annotations_read_as_they_were_written(name: str) -> None:
+    first = commands(hostile("annotations", name, "failed"))[0]
+    assert f"got       {STRINGS[name]}" in first.data.split("\n")
+    assert STRINGS[name] in first.properties["title"]
+
+
 @each_case
 def test_json_says_all_of_it(name: str, kind: str) -> None:
     content = json.loads(hostile("json", name, kind))
