@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from markdown_it.token import Token
 
-#: Formats whose text is never a command, wherever it is printed; the others are commands or are kept between tokens.
-INERT = sorted(set(names()) - {"terminal", "annotations"})
+#: Formats whose text is never a command, wherever it is printed; the others are commands, are kept between tokens, or
+#: are a page for a browser.
+INERT = sorted(set(names()) - {"terminal", "annotations", "html"})
 VALID_JSON = jsonschema.Draft202012Validator(RESULT)
 VALID_CLASSROOM50 = jsonschema.Draft202012Validator(SCHEMA)
 
