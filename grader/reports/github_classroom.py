@@ -126,6 +126,7 @@ def _balanced(found: list[Runner], result: GradeResult) -> list[Runner]:
     earning = [index for index, runner in enumerate(found) if runner.score]
     scores = settled([runner.score for runner in found], earning, result.score or 0.0)
     found = [replace(r, score=s, max_score=s if r.score else r.max_score) for r, s in zip(found, scores, strict=True)]
+    found = [runner for runner in found if runner.score or runner.status != "pass"]
     losing = [index for index, runner in enumerate(found) if runner.max_score and not runner.score]
     maxima = settled([runner.max_score for runner in found], losing, result.max_score)
     balanced = [replace(runner, max_score=maximum) for runner, maximum in zip(found, maxima, strict=True)]

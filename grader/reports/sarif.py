@@ -39,7 +39,7 @@ def _run(result: GradeResult, telling: Telling) -> dict[str, Any]:
     problem = _words.untold(result)
     if problem and problem.fault is Fault.LEARNER:
         results.append(_problem(len(rules), problem, result, telling))
-        rules.append(_described(_PROBLEM, result, "The submission can be graded", "", ""))
+        rules.append(_described(_PROBLEM, result, "The submission can be graded", ""))
     # Another exercise in the same repository is another analysis, and does not close this one's alerts.
     return {
         "tool": {"driver": {"name": "image-grader", "semanticVersion": __version__, "rules": rules}},
@@ -51,18 +51,17 @@ def _run(result: GradeResult, telling: Telling) -> dict[str, Any]:
 
 
 def _rule(check: CheckResult, result: GradeResult) -> dict[str, Any]:
-    hints = "\n".join(f"- {one_line(hint)}" for hint in check.hints[:1])
-    return _described(check.id, result, check.title, check.why, hints)
+    return _described(check.id, result, check.title, check.why)
 
 
-def _described(name: str, result: GradeResult, title: str, why: str, hints: str) -> dict[str, Any]:
+def _described(name: str, result: GradeResult, title: str, why: str) -> dict[str, Any]:
     short, long = one_line(title) or name, _words.cut(one_line(why)) or one_line(title) or name
     return {
         "id": _rule_id(name, result),
         "name": name,
         "shortDescription": {"text": short},
         "fullDescription": {"text": long},
-        "help": {"text": "\n".join(part for part in (long, hints) if part)},
+        "help": {"text": long},
         "defaultConfiguration": {"level": "error"},
         "properties": {"tags": ["course", result.exercise]},
     }

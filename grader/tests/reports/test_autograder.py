@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from grader import reports
+from grader import __version__, reports
 from grader.tests.cli.programs import RUBRIC, course
 from grader.tests.reports.test_classroom50 import SCHEMA
 from grader.tests.reports.test_golden import SURROUNDINGS
@@ -47,6 +47,10 @@ def started(bundle: Path, *, env: Mapping[str, str] | None = None) -> subprocess
     return subprocess.run(
         command, cwd=checkout, env=surroundings | dict(env or {}), capture_output=True, text=True, check=False
     )
+
+
+def test_it_pins_the_grader_that_it_came_with() -> None:
+    assert f'GRADER = "image-grader=={__version__}"' in TEMPLATE.read_text(encoding="utf-8")
 
 
 def test_it_leaves_a_result_and_exits_with_0_whatever_the_score(bundle: Path) -> None:

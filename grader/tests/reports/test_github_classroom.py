@@ -43,12 +43,12 @@ def agrees(result: GradeResult) -> None:
     assert said.failed is (result.status is not Status.PASSED)
 
 
-@pytest.mark.parametrize("name", sorted({*ALL, *WEIGHTS} - {"error", "nothing", "untold"}))
+@pytest.mark.parametrize("name", sorted({*ALL, *WEIGHTS} - {"error", "nothing"}))
 def test_the_reporter_agrees(name: str) -> None:
     agrees((ALL | WEIGHTS)[name])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(any_weights())
 def test_the_reporter_agrees_under_any_weights(result: GradeResult) -> None:
     said = reported(result)
@@ -120,12 +120,12 @@ def test_outputs_of_the_whole() -> None:
 def test_many_long_messages_stay_below_what_github_takes() -> None:
     checks = [
         replace(check, id=f"check-{number}", evidence={"log": ["漢" * 300] * 40})
-        for number in range(300)
+        for number in range(100)
         for check in FAILED.checks[1:2]
     ]
-    result = replace(FAILED, checks=tuple(checks), score=0.0, max_score=300 * 22.5)
+    result = replace(FAILED, checks=tuple(checks), score=0.0, max_score=100 * 22.5)
     assert len(told("github-classroom", result).encode()) < 1_000_000
-    assert reported(result).notice == (0, 6750)
+    assert reported(result).notice == (0, 2250)
 
 
 def test_the_delimiter_is_another_one_each_time() -> None:

@@ -24,14 +24,27 @@ from grader.tests.reports.telling import told
 from grader.tests.reports.test_classroom50 import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from markdown_it.token import Token
 
-#: Formats whose text is never a command, wherever it is printed; the others are commands or are kept between tokens.
-INERT = sorted(set(names()) - {"terminal", "annotations"})
-CASES = [(name, kind) for name in sorted(STRINGS) for kind in ("failed", "refused", "error")]
-each_case = pytest.mark.parametrize(("name", "kind"), CASES, ids=lambda part: part)
+#: Formats whose text is never a command, wherever it is printed; the others are commands, are kept between tokens, or
+#: are a page for a browser.
+INERT = sorted(set(names()) - {"terminal", "annotations", "html"})
+VALID_JSON = jsonschema.Draft202012Validator(RESULT)
+VALID_CLASSROOM50 = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def each_case(test: Callable[[str, str], None]) -> Callable[[str], None]:
+    """A test of each string in each kind of result; a string a test, which is enough to see what failed."""
+
+    def of_every_kind(name: str) -> None:
+        for kind in ("failed", "refused", "error"):
+            test(name, kind)
+
+    of_every_kind.__name__ = test.__name__
+    decorated: Callable[[str], None] = pytest.mark.parametrize("name", sorted(STRINGS))(of_every_kind)
+    return decorated
 
 
 @pytest.fixture(autouse=True)
@@ -76,10 +89,17 @@ def test_annotations_are_those_of_the_grader(name: str, kind: str) -> None:
     assert not controls(text)
 
 
+@pytest.mark.parametrize("name", ["escaped line feed", "properties", "quotes"])
+def test_annotations_read_as_they_were_written(name: str) -> None:
+    first = commands(hostile("annotations", name, "failed"))[0]
+    assert f"got       {STRINGS[name]}" in first.data.split("\n")
+    assert STRINGS[name] in first.properties["title"]
+
+
 @each_case
 def test_json_says_all_of_it(name: str, kind: str) -> None:
     content = json.loads(hostile("json", name, kind))
-    jsonschema.validate(content, RESULT)
+    VALID_JSON.validate(content)
     if name != "lone surrogates that pair":  # which JSON cannot tell from the character that they are together
         assert content["submission"]["name"] == results(STRINGS[name])[kind].submission.name
         assert content["checks"][0]["got"] == results(STRINGS[name])[kind].checks[0].got
@@ -94,7 +114,7 @@ def test_gradescope_and_classroom50_are_what_they_should_be(name: str, kind: str
     content = json.loads(hostile("classroom50", name, kind))
     assert not controls("".join(strings(content)))
     if kind != "error":
-        jsonschema.validate(content, SCHEMA)
+        VALID_CLASSROOM50.validate(content)
 
 
 @each_case
