@@ -135,11 +135,8 @@ def _programs() -> tuple[str, str]:
     """The browser and its driver; skips where there are none and none can be installed."""
     if found := _found():
         return found
-    reason = install.supported()
-    if reason is None and install._os_release().get("ID") != "debian":
-        reason = "Only Debian has Chromium as a package like any other."
-    if reason is not None:
-        pytest.skip(f"Neither Chromium nor its driver is installed. {reason}")
+    if install.supported() is not None or install._os_release().get("ID") != "debian":
+        pytest.skip("These tests need `chromium` and `chromedriver`; the suite installs them on Debian, as root.")
     install._install(_PACKAGES, _tell)
     installed = _found()
     assert installed, "chromium and chromium-driver were installed, but are not to be found"
