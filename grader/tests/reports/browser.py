@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
+import tempfile
+import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +21,13 @@ from grader.engine import install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from grader.result import ProgressEvent
 
 _PACKAGES = ["chromium", "chromium-driver"]
 _LOOPBACK = "127.0.0.1"
+#: Seconds until a browser that should have come up, or ended, long ago counts as never doing so.
+_DEADLINE = 60.0
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -79,31 +84,59 @@ class _Driver(Service):
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser that is closed at the end; installed with apt on Debian, as root, where there is none."""
+    program, driver = _programs()
     options = webdriver.ChromeOptions()
-    options.binary_location, driver = _programs()
-    # Root has no sandbox to give it, and a container's /dev/shm is small.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with pytest.MonkeyPatch.context() as surroundings:
-        for name in ("no_proxy", "NO_PROXY"):
-            surroundings.setenv(name, _LOOPBACK)
-        started = webdriver.Chrome(options=options, service=_Driver(driver))
-    try:
-        yield Browser(started)
-    finally:
-        started.quit()
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        _running(program, Path(profile)) as address,
+    ):
+        options.debugger_address = address
+        with pytest.MonkeyPatch.context() as surroundings:
+            for name in ("no_proxy", "NO_PROXY"):
+                surroundings.setenv(name, _LOOPBACK)
+            driving = webdriver.Chrome(options=options, service=_Driver(driver))
+        try:
+            yield Browser(driving)
+        finally:
+            driving.quit()
+
+
+@contextmanager
+def _running(program: str, profile: Path) -> Iterator[str]:
+    """The address at which a browser takes commands. The driver would look for one of its own at `localhost`."""
+    # Root has no sandbox to give it, and a container's /dev/shm is small.
+    arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run"]
+    arguments += ["--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+    with (
+        (profile / "log").open("wb") as log,
+        subprocess.Popen([program, *arguments], stdout=log, stderr=log) as process,
+    ):
+        try:
+            yield f"{_LOOPBACK}:{_port(profile, process)}"
+        finally:
+            process.terminate()
+            process.wait(_DEADLINE)
+
+
+def _port(profile: Path, process: subprocess.Popen[bytes]) -> int:
+    """The port that the browser chose, which it writes into a file of its profile."""
+    deadline = time.monotonic() + _DEADLINE
+    file = profile / "DevToolsActivePort"
+    while not (file.exists() and file.read_text(encoding="ascii").count("\n")):
+        said = (profile / "log").read_text(encoding="utf-8", errors="replace")
+        assert process.poll() is None, f"Chromium ended: {said}"
+        assert time.monotonic() < deadline, f"Chromium never came up: {said}"
+        time.sleep(0.02)
+    return int(file.read_text(encoding="ascii").split("\n")[0])
 
 
 def _programs() -> tuple[str, str]:
     """The browser and its driver; skips where there are none and none can be installed."""
     if found := _found():
         return found
-    reason = install.supported()
-    if reason is None and install._os_release().get("ID") != "debian":
-        reason = "Only Debian has Chromium as a package like any other."
-    if reason is not None:
-        pytest.skip(f"Neither Chromium nor its driver is installed. {reason}")
+    if install.supported() is not None or install._os_release().get("ID") != "debian":
+        pytest.skip("These tests need `chromium` and `chromedriver`; the suite installs them on Debian, as root.")
     install._install(_PACKAGES, _tell)
     installed = _found()
     assert installed, "chromium and chromium-driver were installed, but are not to be found"
