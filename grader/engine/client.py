@@ -64,6 +64,11 @@ def _is_configured() -> bool:
     return False
 
 
+def whole(client: sdk.APIClient | Client) -> sdk.APIClient:
+    """The library's own client, for an engine that only resembles Docker's: this one was tried on no other."""
+    return client.library if isinstance(client, Client) else client
+
+
 def proxies(client: sdk.APIClient | Client) -> dict[str, str]:
     """The proxies that docker's configuration gives to builds, as environment variables."""
     if isinstance(client, Client):

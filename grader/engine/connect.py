@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from grader.engine import install, private, sdk
-from grader.engine.client import Client, serves
+from grader.engine.client import Client, serves, whole
 from grader.errors import EngineError
 from grader.result import EngineResult, Progress, ProgressEvent, silent
 
@@ -189,9 +189,10 @@ def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
         client.timeout = int(CALL_TIMEOUT)
         names = [component.get("Name", "") for component in facts.get("Components") or []]
         _speak(client, str(facts["ApiVersion"]), str(facts.get("MinAPIVersion") or API_VERSION))
+        podman = any("podman" in name.lower() for name in names)
         return Engine(
-            client=client,
-            name="podman" if any("podman" in name.lower() for name in names) else "docker",
+            client=whole(client) if podman else client,
+            name="podman" if podman else "docker",
             version=str(facts["Version"]),
             api_version=str(facts["ApiVersion"]),
             platform=f"{facts['Os']}/{facts['Arch']}",

@@ -115,6 +115,15 @@ def test_with_proxies_the_library_asks_and_builds_are_given_them(
         client.close()
 
 
+def test_podman_is_asked_by_the_library(unconfigured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(unconfigured / "s", saying(http(VERSION.replace(b'"Engine"', b'"Podman Engine"')))) as host:
+        monkeypatch.setenv("DOCKER_HOST", host)
+        engine = connect()
+        assert engine.name == "podman"
+        assert isinstance(engine.client, docker.APIClient)
+        engine.client.close()
+
+
 def test_the_fences_are_those_that_the_library_would_ask_for(engine: Engine, library: Any, ours: Client) -> None:
     labels = {"grader.test": "fences"}
     for changes in ({}, {"network_mode": "container:x", "cap_add": ["KILL"], "log_config": fences.unlogged()}):

@@ -135,3 +135,10 @@ def test_an_error_stays_with_its_vertex() -> None:
 def test_a_message_that_cannot_be_read_is_an_error_of_value(encoded: str) -> None:
     with pytest.raises(ValueError):
         Trace().feed(encoded)
+
+
+def test_two_threads_may_prepare_at_once() -> None:
+    declare = trace._status_response.__wrapped__
+    first, second = declare(), declare()
+    message = first(vertexes=[{"digest": "sha256:1", "name": "[1/1] FROM scratch"}]).SerializeToString()
+    assert second.FromString(message).vertexes[0].name == "[1/1] FROM scratch"
