@@ -124,11 +124,10 @@ class Context(Check):
                 what = f"{found[0]} is sent" if one else f"{_count(len(found))}, such as {found[0]}, are sent"
                 them = "it" if one else "them"
                 into = f" and `{copy.text}` takes {them} into the image" if copy else ""
-                # The last line that matches a path decides, so that this one always helps.
-                yield _Fault(
-                    f"{what}{into}; `{pattern}` as the last line of .dockerignore keeps {them} out",
-                    copy.line if copy else None,
-                )
+                # The last line that matches a path decides, so that this one always helps. An exercise that has hints
+                # of its own leads there step by step.
+                way = "" if self.hints else f"; `{pattern}` as the last line of .dockerignore keeps {them} out"
+                yield _Fault(f"{what}{into}{way}", copy.line if copy else None)
 
     def _missing(self, subject: Subject) -> Iterator[_Fault]:
         context = subject.context

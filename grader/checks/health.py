@@ -179,13 +179,18 @@ class _Trial:
     def becomes_healthy(self, within: float) -> str:
         """Why it does not succeed in time, in words; nothing when it does."""
         deadline = time.monotonic() + self._clock.left(within)
+        said = ""
         while True:
-            done = self._run(max(0.1, min(self._limit, deadline - time.monotonic())))
+            left = deadline - time.monotonic()
+            done = self._run(max(0.1, min(self._limit, left)))
             if done.exit_code == 0:
                 self._took = max(self._took, done.elapsed)
                 return ""
+            # The last try may be cut short by the deadline: what one said that came to its end tells more.
+            if done.exit_code is not None or left >= self._limit or not said:
+                said = _reason(done)
             if time.monotonic() + _EVERY > deadline:
-                return _reason(done)
+                return said
             time.sleep(_EVERY)
 
     def fails(self) -> bool:

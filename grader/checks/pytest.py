@@ -115,5 +115,7 @@ def _outcome(test: Test) -> Outcome:
     if test.error is not None:
         told = {"where": test.error.where, "fix": test.error.fix, "log": list(test.error.log)}
         return failed(expected=test.title, got=test.got, line=test.error.line, credit=0.0, **told)
-    outcome = failed(expected=test.title, got=test.got, log=list(test.log))
+    # pytest's account of a plain `pytest.fail("...", pytrace=False)` is the message once more.
+    log = [] if "\n".join(test.log).strip() == test.got else list(test.log)
+    outcome = failed(expected=test.title, got=test.got, log=log)
     return outcome if test.status is Status.FAILED else Outcome(test.status, test.title, test.got)

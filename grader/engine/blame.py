@@ -153,7 +153,7 @@ def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked:
     """
     asked = asked or Asked()
     if step and step.exit_code is not None:
-        return _failed_command(step, steps)
+        return _failed_command(step, steps, asked.secrets)
     # Podman quotes the step in its error: those words are the learner's.
     error = error.replace(f'building at STEP "{step.name}": ', "") if step else error
     text = _INSIDE.sub("", "\n".join([error, step.error if step and step.error not in error else ""])).strip()
@@ -218,7 +218,7 @@ def starved(step: Step | None) -> bool:
     return step is not None and step.exit_code is not None and bool(_STARVED.search("\n".join(step.last_lines)))
 
 
-def _failed_command(step: Step, steps: Sequence[Step]) -> GraderError:
+def _failed_command(step: Step, steps: Sequence[Step], secrets: Sequence[str]) -> GraderError:
     """A RUN that ended with an error: the learner's, unless its own last words are that disk or network are gone."""
     where = f"Dockerfile:{step.line}" if step.line else ""
     if refused := unstarted.failure(step, where):
@@ -234,7 +234,7 @@ def _failed_command(step: Step, steps: Sequence[Step]) -> GraderError:
     killed = " (killed: out of memory?)" if step.exit_code == 137 else ""  # 128 + SIGKILL
     return SubmissionError(
         f"The step “{shortened(step.instruction)}” ended with exit code {step.exit_code}{killed}",
-        _look_at(step.line, step.last_lines),
+        ungiven.mounted(step.instruction, secrets) or _look_at(step.line, step.last_lines),
         where=where,
         line=step.line,
         log=step.last_lines,

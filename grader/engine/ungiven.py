@@ -15,6 +15,7 @@ _SECRET = re.compile(
     r"(?:^|: )(?:secret (.+?)(?: not found)?: not found|secret required but no secret with id (.+) found)$",
     re.MULTILINE,
 )
+_MOUNT = re.compile(r"--mount=(\S+)")
 _AGENT = re.compile(
     r'(?:^|: )(?:no SSH key ".*" forwarded from the client|ssh required but no ssh with id .+ found)$', re.MULTILINE
 )
@@ -29,10 +30,23 @@ def failure(error: str, given: Sequence[str], line: int | None) -> SubmissionErr
     match = _SECRET.search(error)
     if match is None:
         return None
-    known = ", ".join(f"`{secret}`" for secret in sorted(given))
     return SubmissionError(
         f"The Dockerfile asks for the build secret `{match[1] or match[2]}`, which this exercise does not give",
-        f"It gives {known}: name it in `--mount=type=secret,id=`." if known else "It gives none: take the mount out.",
+        _way_out(given),
         where=where,
         line=line,
     )
+
+
+def mounted(instruction: str, given: Sequence[str]) -> str:
+    """What to say of a RUN that failed and mounts, as optional, a secret that nobody gives; nothing if it does not."""
+    for mount in _MOUNT.findall(instruction):
+        options = dict(option.partition("=")[::2] for option in mount.split(","))
+        if options.get("type") == "secret" and (wanted := options.get("id")) and wanted not in given:
+            return f"It mounts the build secret `{wanted}`, which this exercise does not give. {_way_out(given)}"
+    return ""
+
+
+def _way_out(given: Sequence[str]) -> str:
+    known = ", ".join(f"`{secret}`" for secret in sorted(given))
+    return f"It gives {known}: name it in `--mount=type=secret,id=`." if known else "It gives none: take the mount out."

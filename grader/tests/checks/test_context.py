@@ -89,6 +89,12 @@ def test_the_line_is_that_of_the_copy_that_takes_it_in(dockerfile: str, line: in
     assert ("takes it into the image" in outcome.got) is (line is not None)
 
 
+def test_hints_of_its_own_lead_step_by_step() -> None:
+    """The line for .dockerignore is the answer, which a first verdict does not give away where hints lead to it."""
+    outcome = sent("absent: [.env], hints: ['What is sent?', 'The file .env']", {".env": 1})
+    assert (".env is sent" in outcome.got, "as the last line" in outcome.got) == (True, False)
+
+
 def test_what_is_expected_is_one_phrase() -> None:
     text = "max_size: 1kB, max_files: 2, absent: [.env, a], present: [b], ignored: [.git/HEAD]"
     wanted = "of at most 1 kB, at most 2 files, without .env, a, with b, that would have no .git/HEAD either"

@@ -65,6 +65,7 @@ def test_a_healthcheck_that_counts_its_runs_cannot_know_when_the_app_is_broken(m
         ("within: 300ms", lambda *_: done(1, stderr="no such file"), "exit code 1: no such file"),
         ("within: 300ms", lambda *_: done(127, refused="`curl` does not exist in the image"), "`curl` does not exist"),
         ("within: 300ms", lambda *_: done(None, elapsed=0.3), "still running after 0.3 s"),
+        ("within: 300ms", in_order(done(1, stderr="no curl"), done(None, elapsed=0.1)), "exit code 1: no curl"),
         ("", in_order(done(1), done(1), done(0), done(1), done(1), done(0)), ""),
         ("", in_order(done(0), done(1), done(0)), "still succeeds"),
         ("within: 300ms", in_order(done(0), done(1), done(1), done(1)), "does not succeed again"),

@@ -58,6 +58,12 @@ def test_each_test_is_a_verdict(tmp_path: Path) -> None:
     assert any("image.size == 0" in line for line in bad.evidence["log"])
 
 
+def test_a_message_is_told_once(tmp_path: Path) -> None:
+    source = "import pytest\ndef test_a(): pytest.fail('the door is open', pytrace=False)\n"
+    (bad,) = judged(tmp_path, source)
+    assert (bad.got, bad.evidence["log"]) == ("the door is open", [])
+
+
 def test_tests_without_points_share_what_is_left(tmp_path: Path) -> None:
     source = "import pytest\n@pytest.mark.points(4)\ndef test_a(): pass\ndef test_b(): pass\ndef test_c(): pass\n"
     assert [result.max_score for result in judged(tmp_path, source)] == [4, 3, 3]

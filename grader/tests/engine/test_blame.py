@@ -171,6 +171,21 @@ def test_what_an_earlier_step_could_not_fetch_is_not_the_learners_when_it_is_mis
     assert isinstance(blame.failure("", other, steps=(update, other)), SubmissionError)
 
 
+@pytest.mark.parametrize(
+    ("mount", "words"),
+    [
+        ("type=secret,id=api.key", "It mounts the build secret `api.key`, which this exercise does not give. It gives"),
+        ("type=secret,id=api-key", "the log's last lines"),
+        ("type=cache,id=api.key,target=/x", "the log's last lines"),
+    ],
+)
+def test_a_command_that_fails_for_want_of_an_optional_secret_is_told_its_name(mount: str, words: str) -> None:
+    text = f"RUN --mount={mount} cat /run/secrets/api.key"
+    failed = Step("[2/2] RUN x", 2, text, "", False, 1.0, "exit code: 1", 1, "cat: no such file")
+    error = blame.failure("exit code: 1", failed, asked=blame.Asked(secrets=("api-key",)))
+    assert (isinstance(error, SubmissionError), words in error.fix) == (True, True), error.fix
+
+
 def test_an_error_without_a_step_finds_its_line() -> None:
     parsed = dockerfile.parse(b"FROM scratch\nENV A=1\n\nEXPOSE 99999\n")
     assert blame.failure("invalid containerPort: 99999", None, asked=blame.Asked(parsed)).line == 4
