@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BASH = """
 eval "$(grader completion bash)"
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
-"_$1_completion"
+"_$1_completion" "$1"
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 FISH = """
@@ -33,7 +33,7 @@ autoload -U compinit && compinit -u -D
 eval "$(grader completion zsh)"
 name=$1; words=("$@"); CURRENT=$#
 _describe() { local -a found; found=("${(@P)3}"); print -l -- "${found[@]%%:*}" }
-compadd() { while [[ $1 == -* ]]; do [[ $1 == -a ]] && { shift; print -l -- "${(@P)1}"; return }; shift; done; print -l -- "$@" }
+compadd() { print -l -- "${(@P)argv[-1]}" }
 _${name}_completion
 """
 SHELLS = {
