@@ -83,7 +83,10 @@ def test_an_engine_is_installed_and_does_not_run(tmp_path: Path) -> None:
     ("tried", "words"),
     [
         ("the system's Docker Engine (unix:///var/run/docker.sock): permission denied", "usermod -aG docker"),
-        ("Docker Desktop (unix:///x): an engine of API 1.30; this grader needs 1.41 or later", "Upgrade that engine"),
+        (
+            "Docker Desktop (unix:///x): an engine of API 1.30, but this grader needs 1.41 or later",
+            "Upgrade that engine",
+        ),
         ("the system's Docker Engine (unix:///var/run/docker.sock): connection refused", "does not run"),
     ],
 )
@@ -100,7 +103,7 @@ def test_an_old_engine(tmp_path: Path) -> None:
     with an_engine(tmp_path, ApiVersion="1.30") as host:
         done = run("grader", "doctor", env={"DOCKER_HOST": host})
     assert done.returncode == 3
-    assert "an engine of API 1.30; this grader needs 1.41" in done.stdout
+    assert "an engine of API 1.30, but this grader needs 1.41" in done.stdout
     assert "mend: Upgrade that engine" in done.stdout
 
 
@@ -120,7 +123,7 @@ def test_an_engine_for_windows_containers(tmp_path: Path) -> None:
 
 
 def test_no_network_and_a_proxy_that_the_engine_does_not_know(tmp_path: Path) -> None:
-    env = {"HTTPS_PROXY": "http://me:pa/ss@proxy.example:3128", "https_proxy": "", "NO_PROXY": "*"}
+    env = {"HTTPS_PROXY": "http://me:pa/ss@proxy.example:3128"}
     with an_engine(tmp_path, image=False) as host:
         done = run("grader", "doctor", env=env | {"DOCKER_HOST": host})
     assert done.returncode == 3
@@ -132,12 +135,12 @@ def test_no_network_and_a_proxy_that_the_engine_does_not_know(tmp_path: Path) ->
 
 
 def test_a_stand_in_of_an_older_recipe_is_stale(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis.standin, "present", lambda _engine: ["python:3.11"])
-    monkeypatch.setattr(diagnosis.standin, "is_current", lambda _image, _reference: False)
+    monkeypatch.setattr("grader.engine.standin.present", lambda _engine: ["python:3.11"])
+    monkeypatch.setattr("grader.engine.standin.is_current", lambda _image, _reference: False)
     (fact,) = diagnosis._stand_ins(engine, None)
     assert "python:3.11" in fact.text
     assert "grader bases --yes" in fact.fix
-    monkeypatch.setattr(diagnosis.standin, "is_current", lambda _image, _reference: True)
+    monkeypatch.setattr("grader.engine.standin.is_current", lambda _image, _reference: True)
     (fact,) = diagnosis._stand_ins(engine, None)
     assert "--refresh" in fact.fix
 
