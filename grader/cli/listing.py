@@ -30,7 +30,7 @@ class _Row(NamedTuple):
     state: str
 
 
-@click.command("list")
+@click.command("list", short_help="The course as a map: done, scores, what is next.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @course_option
 def list_(*, as_json: bool, course: Path | None) -> None:

@@ -85,6 +85,10 @@ def test_the_whole_loop(engine: Engine, course: Path, env: Mapping[str, str]) ->
     assert asked.returncode == 2
     assert "takes 2 points off “stages”" in asked.stderr
     assert "--yes" in asked.stderr
+    if os.name != "nt":
+        declined = at_a_terminal(["hint"], "n\n", "Take it? [y/N]", cwd=mine, env=env)
+        assert declined[1] == 130
+        assert "You have had no hint yet" in run("grader", "hint", "--again", cwd=mine, env=env).stdout
     hints = [
         run("grader", "hint", *arguments, "--yes", cwd=mine, env=env)
         for arguments in ((), ("stages",), ("3", "stages"))
