@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import textwrap
 from pathlib import Path
@@ -148,7 +149,8 @@ def test_every_type_can_be_explained_and_seen_by_hand(name: str) -> None:
     assert any("docker " in line for line in lines)
     for line in lines:
         assert "{fresh" not in line, "nobody's shell knows what that stands for"
-        subprocess.run(["bash", "-n", "-c", line], check=True, capture_output=True)
+        if shutil.which("bash"):
+            subprocess.run(["bash", "-n", "-c", line], check=True, capture_output=True)
     for held, removed in (("my-app", "docker rm -f my-app"), ("my-files", "docker rm my-files")):
         if any(f"--name {held}" in line for line in lines):
             assert any(line.startswith(removed) for line in lines), "what is started is removed again"
