@@ -5,11 +5,12 @@ A shell asks while somebody types: whatever goes wrong here completes nothing, a
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, split_arg_string
 
 if TYPE_CHECKING:
     import click
@@ -81,6 +82,16 @@ def _check_names(context: click.Context) -> list[str]:
 
 
 def _exercise(context: click.Context) -> Exercise:
+    """The one that is named on the line; else that of the folder."""
     from grader.course.exercise import resolve  # noqa: PLC0415
 
-    return resolve(_course(context), context.params.get("exercise"))
+    course = _course(context)
+    named = context.params.get("exercise") or _named(course)
+    return resolve(course, named)
+
+
+def _named(course: Course) -> str | None:
+    """Before the value of an option click parses no argument: the words that the shell gave it tell as well."""
+    words = split_arg_string(os.environ.get("COMP_WORDS", ""))[1:]
+    known = {name for one in course.exercises for name in (one.id, one.slug, str(one.number), one.id.split("-")[0])}
+    return next((word for word in words if word in known), None)

@@ -64,12 +64,13 @@ def _unknown(name: str, rubric: Rubric | None) -> UsageError:
 
 
 def _check_lines(rubric: Rubric, check: Check) -> Iterator[str]:
-    yield from _filled(f"{check.id}: {one_line(check.title or check.expectation())}")
+    expected = check.expectation() if check.show == "full" else ""
+    yield from _filled(": ".join(part for part in (check.id, one_line(check.title or expected)) if part))
     yield ""
     yield from _filled(_looks_at(type(check)))
     port = rubric.app.port if rubric.app else _PORT
-    if check.show == "full":
-        yield from ("", *_filled(f"Expected: {one_line(check.expectation())}."))
+    if expected:
+        yield from ("", *_filled(f"Expected: {one_line(expected)}."))
         yield from _commands(check.by_hand(port))
     else:
         # With the check's own values the commands would tell what the rubric keeps for itself.

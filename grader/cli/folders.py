@@ -40,7 +40,8 @@ def start(*, exercise: str, folder: Path | None, course: Path | None) -> None:
     place = folder or Path(chosen.id)
     _refuse_inside(found, place)
     folders.begin(chosen, place)
-    option = f" --course {os.fspath(course)}" if course else ""
+    # Whole, because one goes to another folder before it is used.
+    option = f" --course {_quoted(course.resolve())}" if course else ""
     rows = [
         (f"cd {_quoted(place)}", ""),
         (f"grade{option}", "as it is, first: the verdict says where to begin"),

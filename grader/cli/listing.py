@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,7 +32,7 @@ class _Row(NamedTuple):
     state: str
 
 
-@click.command("list", short_help="The course: what is done, best and last score, what is next.")
+@click.command("list", short_help="The course as a map: done, scores, what is next.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @course_option
 def list_(*, as_json: bool, course: Path | None) -> None:
@@ -95,14 +97,22 @@ def _lines(course: Course, rows: Sequence[_Row], given: Path | None) -> list[str
         for row in rows
     ]
     widths = [max(len(row[column]) for row in cells) for column in range(5)]
+    if sys.stdout.isatty():
+        # Only there: whoever reads it from a pipe gets all of it. Below twelve letters a title says nothing any more.
+        room = shutil.get_terminal_size().columns - 2 - len(_GAP) * 4 - sum(widths) + widths[2]
+        widths[2] = min(widths[2], max(12, room))
     table = [
         _GAP.join(
-            cell.ljust(width) if column < 3 else cell.rjust(width)
+            _fitted(cell, width) if column < 3 else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in cells
     ]
     return [one_line(course.title), "", *(f"  {line}" for line in table), "", _summary(rows, given)]
+
+
+def _fitted(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _points(score: Score | None) -> str:

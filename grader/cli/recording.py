@@ -42,6 +42,8 @@ class Recording:
     def counted(self, result: GradeResult) -> GradeResult:
         """The result with the hints that were taken for it, and what the rubric takes for them."""
         record = _tried(lambda: store().record(self._exercise)) if self._wanted else None
+        # What cannot be read has been told, and will not be written either.
+        self._wanted = record is not None
         if record is None or not record.hints:
             return result
         from grader.learn import hints  # noqa: PLC0415  # most learners take none

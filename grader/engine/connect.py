@@ -223,7 +223,9 @@ def _client(candidate: Candidate) -> sdk.APIClient:
 def _speak(client: sdk.APIClient, newest: str, oldest: str) -> None:
     """Settles on a version of the Engine API: ours, or the oldest that a newer engine still takes."""
     if _number(newest) < _number(API_VERSION):
-        raise ValueError(f"an engine of API {newest}; this grader needs {API_VERSION} (Docker Engine 20.10) or later")
+        raise ValueError(
+            f"an engine of API {newest}, but this grader needs {API_VERSION} (Docker Engine 20.10) or later"
+        )
     if _number(oldest) > _number(API_VERSION):
         cast("Any", client)._version = oldest  # noqa: SLF001 - the SDK would ask the engine once more
 

@@ -213,4 +213,4 @@ def without_credentials(text: str) -> str:
     A password may hold a slash or an `@` that should have been encoded: what is taken out goes to the last `@`.
     """
     text = re.sub(r"(?<=//)[^\s,;\"']*@(?!sha256:)", "***@", text)
-    return re.sub(r"[^\s/:@,;=\"']+:[^\s,;\"']*@(?!sha256:)", "***@", text)
+    return re.sub(r"[^\s/:@,;=\"']+:(?!//)[^\s,;\"']*@(?!sha256:)", "***@", text)

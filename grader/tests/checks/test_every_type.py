@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,6 +137,52 @@ def test_every_type_and_every_field_is_described(name: str) -> None:
     kind = types()[name]
     assert kind.__doc__
     assert not [field for field, facts in kind.model_fields.items() if field != "check" and not facts.description]
+
+
+@pytest.mark.parametrize("name", sorted(types()))
+def test_every_type_can_be_explained_and_seen_by_hand(name: str) -> None:
+    kind = types()[name]
+    assert len(kind.looks_at) > 60
+    assert kind.looks_at.endswith(".")
+    example = kind.model_validate(yaml.safe_load(kind.example)[0])
+    lines = example.by_hand(8123)
+    assert any("docker " in line for line in lines)
+    for line in lines:
+        assert "{fresh" not in line, "nobody's shell knows what that stands for"
+        if shutil.which("bash"):
+            subprocess.run(["bash", "-n", "-c", line], check=True, capture_output=True)
+    for held, removed in (("my-app", "docker rm -f my-app"), ("my-files", "docker rm my-files")):
+        if any(f"--name {held}" in line for line in lines):
+            assert any(line.startswith(removed) for line in lines), "what is started is removed again"
+    if "app" in kind.uses:
+        assert any("8123" in line for line in lines)
+
+
+BY_HAND = [
+    ("check: build, args: {A: b c}", "--build-arg 'A=b c'"),
+    ("check: size, max: 1MB, target: test", "--target test"),
+    ("check: absent, paths: [/opt/*.sh]", "'^opt/[^/]*\\.sh(/|$)'"),
+    ("check: absent, commands: [g++]", r"(g\+\+)"),
+    ("check: present, path: '/etc/my app', sha256: " + "a" * 64, "my-files:'/etc/my app' - | tar -xOf - | sha256sum"),
+    ("check: http, post: '/a?x={fresh}', headers: {X-A: 'it''s'}, body: hi", "http://localhost:5000/a?x=hello"),
+    ("check: http, head: /, follow_redirects: true", "curl -i -s -S -I -L http://localhost:5000/"),
+    ("check: command, command: 'echo $HOME', in: app, user: web", "docker exec -u web my-app /bin/sh -c 'echo $HOME'"),
+    ("check: command, command: [env], entrypoint: true", "--network none my-image env"),
+    ("check: stop, signal: INT, within: 2500ms", "docker kill -s SIGINT my-app && docker wait my-app"),
+    ("check: stop, within: 2500ms", "docker stop -t 3 my-app"),
+    ("check: health, broken_by: {post: /break}", "curl -i -X POST http://localhost:5000/break"),
+    (
+        "check: process, read_only: true, tmpfs: [/tmp]",
+        "docker run --rm --read-only --tmpfs /tmp -p 5000:5000 my-image",
+    ),
+    ("check: cache, change: {app.py: 'x = 1'}, rebuilt: [COPY]", "'x = 1' >> app.py"),
+    ("check: lint, ignore: [DL3008]", "--ignore DL3008"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BY_HAND)
+def test_what_is_shown_by_hand_has_the_checks_own_values(text: str, words: str) -> None:
+    assert words in "\n".join(check(text).by_hand(5000))
 
 
 def test_a_submissions_error_is_told_once_and_the_others_name_who_told_it() -> None:

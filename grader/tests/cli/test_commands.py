@@ -35,14 +35,14 @@ def test_list() -> None:
     assert "03-multi-stage-builds" in [each["id"] for each in content["exercises"]]
 
 
-QUICK = [["list"], ["list", "--json"], ["--help"], ["grade", "--help"], ["engine", "--help"]]
+QUICK = [["list"], ["list", "--json"], ["--help"], ["grade", "--help"], ["engine", "--help"], ["hint", "--help"]]
 
 
 @pytest.mark.parametrize("arguments", QUICK)
 def test_what_is_quick_imports_nothing_slow(arguments: list[str]) -> None:
     code = (
         "import sys; from grader.cli import cli, run; run(cli, sys.argv[1:], 'grader'); "
-        "print('SLOW', [m for m in ('docker', 'requests', 'pydantic', 'rich', 'yaml') if m in sys.modules])"
+        "print('SLOW', [m for m in ('docker', 'requests', 'pydantic', 'rich', 'yaml', 'filelock') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=ROOT, env=PLAIN, capture_output=True, text=True, check=True
@@ -157,15 +157,6 @@ def test_demo_without_a_solution(tmp_path: Path) -> None:
     done = run("grader", "demo", "1", "--course", str(exercises))
     assert done.returncode == 2
     assert "no solution" in done.stderr
-
-
-def test_doctor(engine: Engine) -> None:
-    done = run("grader", "doctor")
-    assert done.returncode == 0, done.stdout
-    assert engine.version in done.stdout
-    bad = run("grader", "doctor", env={"DOCKER_HOST": "unix:///nonexistent"})
-    assert bad.returncode == 3
-    assert "mend:" in bad.stdout
 
 
 def test_bases(engine: Engine) -> None:

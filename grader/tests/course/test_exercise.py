@@ -183,6 +183,37 @@ def test_a_marker_says_what_a_learners_folder_is_for(tmp_path: Path, course: Cou
     assert resolve(course, "work", cwd=tmp_path).id == "03-multi-stage-builds"
 
 
+def test_a_marker_outlives_renumbering(tmp_path: Path, course: Course) -> None:
+    write(tmp_path / "work/.grader", json.dumps({"exercise": "77-multi-stage-builds"}))
+    assert resolve(course, None, cwd=tmp_path / "work").id == "03-multi-stage-builds"
+
+
+@pytest.mark.parametrize("named", ["../../etc", "/etc", "exercises/03-multi-stage-builds", "3", ".", "elsewhere/07-x"])
+def test_a_marker_is_a_name_and_no_path(tmp_path: Path, course: Course, named: str) -> None:
+    write(tmp_path / "work/elsewhere/07-x/rubric.yaml", "title: Not of this course\n")
+    write(tmp_path / "work/.grader", json.dumps({"exercise": named}))
+    with pytest.raises(UsageError, match="does not say which exercise"):
+        resolve(course, None, cwd=tmp_path / "work")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none")
+def test_a_pipe_or_a_huge_file_is_no_marker(tmp_path: Path, course: Course) -> None:
+    os.mkfifo(tmp_path / ".grader")
+    write(tmp_path / ".grader.json", json.dumps({"exercise": "03-multi-stage-builds", "more": "x" * 100_000}))
+    with pytest.raises(UsageError, match="does not say which exercise"):
+        resolve(course, None, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "title: [", "format: 1\n"])
+def test_an_exercise_whose_rubric_has_no_title_to_read_is_broken(tmp_path: Path, text: str) -> None:
+    write(tmp_path / "exercises/course.yaml", "title: One\n")
+    write(tmp_path / "exercises/01-good/rubric.yaml", "title: Good\n")
+    write(tmp_path / "exercises/02-bad-one/rubric.yaml", text)
+    (tmp_path / "exercises/03-none").mkdir()
+    found = find_course(start=tmp_path).exercises
+    assert [(each.title, each.broken) for each in found] == [("Good", False), ("Bad one", True), ("None", True)]
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"exercise": 3}', '{"exercise": "99-gone"}', "\udcff"])
 def test_a_marker_that_says_nothing(tmp_path: Path, course: Course, text: str) -> None:
     (tmp_path / ".grader.json").write_bytes(text.encode("utf-8", "surrogateescape"))

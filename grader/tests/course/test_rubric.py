@@ -364,3 +364,21 @@ def test_the_schema_agrees_with_the_loader(read: Any) -> None:
         assert list(validator.iter_errors(yaml.safe_load(text))), new
         with pytest.raises(RubricError):
             read(text)
+
+
+def test_what_a_hint_costs_is_the_rubrics_unless_a_check_says_otherwise(tmp_path: Path) -> None:
+    content = yaml.safe_load(GOOD)
+    path = tmp_path / "rubric.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert load(path, TYPES).hint_costs == {}, "nothing, unless the rubric says so"
+    content["hint_cost"] = 0.5
+    content["checks"][0]["hint_cost"] = 0
+    path.write_text(yaml.safe_dump(content))
+    rest = {check["id"]: 0.5 for check in content["checks"][1:]}
+    assert rest
+    assert load(path, TYPES).hint_costs == rest
+    content["hint_cost"] = -1
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(RubricError, match="hint_cost"):
+        load(path, TYPES)
+    assert "hint_cost" in json_schema(TYPES)["properties"]
