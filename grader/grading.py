@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ def grade(request: Request) -> GradeResult:
     """The verdict on one submission.
 
     Raises ``UsageError`` when the folder is not there, ``RubricError`` when the exercise itself is broken, and
-    KeyboardInterrupt when interrupted (Ctrl-C, SIGTERM), with nothing left behind.
+    KeyboardInterrupt when interrupted (Ctrl-C, SIGTERM; ``Superseded`` by ``request.stop``), with nothing left behind.
     """
     return _Grading(request).verdict()
 
@@ -50,7 +50,7 @@ class _Grading:
         self._ended = False
 
     def verdict(self) -> GradeResult:
-        with Interruption() as interruption:
+        with Interruption(self._request.stop) as interruption:
             try:
                 try:
                     checks = self._work()
@@ -62,11 +62,16 @@ class _Grading:
         return self._result(checks)
 
     def _work(self) -> tuple[CheckResult, ...]:
+        if self._request.stop:
+            self._request.stop.arm()
         self._make()
         with self._phase("checks"):
             subject = self._maker.subject
             checks = judging.judge(subject, self._request.checks, self._request.progress)
             self._image = self._image_result()
+        if self._request.seen:
+            with suppress(Exception):  # it is no part of the verdict
+                self._request.seen(self._maker.seen())
         return checks
 
     def _end(self, interruption: Interruption) -> None:

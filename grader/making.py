@@ -34,11 +34,24 @@ if TYPE_CHECKING:
     from grader.engine.image import Image
     from grader.engine.run import Finished
     from grader.engine.sandbox import Sandbox
+    from grader.engine.trace import Step
+    from grader.running import Stop
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
 #: Seconds that a thread has to notice that what it waited for is gone.
 _PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a grading went through: the Dockerfile as it was graded, the steps of its build, also of one that failed,
+    and what the app last printed.
+    """
+
+    dockerfile: bytes = b""
+    steps: tuple[Step, ...] = ()
+    app_log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,8 @@ class Request:
     Of the ``rubric`` nothing but its settings is asked before the image is built: the rest may be read meanwhile
     (`course.remembered`). ``engine`` is called when an engine is first needed, so that a Dockerfile that cannot be read
     costs no engine. ``only`` names the checks to run, all when empty; ``stand_ins`` says that the user agreed to base
-    images built from Debian packages where no registry is reached.
+    images built from Debian packages where no registry is reached. ``stop`` ends the grading from another thread.
+    ``seen`` is told what a person may want to look at beside the verdict, before it is removed.
     """
 
     exercise: Exercise
@@ -59,6 +73,8 @@ class Request:
     only: Sequence[str] = ()
     stand_ins: bool = False
     progress: Progress = field(default=silent, repr=False)
+    stop: Stop | None = field(default=None, repr=False)
+    seen: Callable[[Seen], None] | None = field(default=None, repr=False)
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -85,6 +101,7 @@ class Maker:
         self._args = own | {name: text.replace("{fresh}", fresh) for name, text in self._settings.build_args.items()}
         self._background = Background()
         self._stages: dict[str, Subject] = {}
+        self._steps: tuple[Step, ...] = ()
         self.submission: Part[Submission] = Part(self._collect)
         self.engine: Engine | None = None
         self.bases: tuple[base_images.Base, ...] = ()
@@ -117,6 +134,12 @@ class Maker:
         if self._wants_app():
             parts.app.begin(self._background)
             parts.app.wait()
+
+    def seen(self) -> Seen:
+        """What there was to see so far."""
+        app, submission = self.subject.parts.app.made, self.submission.made
+        written = submission.files[DOCKERFILE].data if submission else b""
+        return Seen(written, self._steps, app.log() if app else ())
 
     def clean_up(self) -> tuple[str, ...]:
         """Removes containers and images. What has to be told of how the app was run comes back.
@@ -243,6 +266,8 @@ class Maker:
             timeout=self._settings.build_timeout, labels=self._run.labels, secrets=self._secrets, **options
         )
         build = building.build(engine, context, dockerfile, wanted, progress=progress)
+        # The first build is that of the image; what checks build on top of it is theirs.
+        self._steps = self._steps or build.steps
         if build.failure is not None:
             raise build.failure
         return build

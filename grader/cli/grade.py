@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from grader.cli.options import course_option, verbose_option, yes_option
+from grader.cli.options import course_option, plain_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--format", "formats", multiple=True, metavar="NAME[=FILE]",
-    help="How to tell the result: terminal, json; repeatable. With =FILE it goes to a file.",
+    help="How to tell the result: terminal, plain, json; repeatable. With =FILE it goes to a file.",
 )  # fmt: skip
 @click.option("--only", multiple=True, metavar="CHECK", help="Run this check only; repeatable.")
 @yes_option
 @course_option
 @verbose_option
+@plain_option
 def grade(  # noqa: PLR0913  # one parameter an option
     *,
     exercise: str | None,
@@ -47,6 +48,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     yes: bool,
     course: Path | None,
     verbose: bool,
+    plain: bool,
 ) -> int:
     """Grades a folder with a Dockerfile against an exercise.
 
@@ -62,18 +64,18 @@ def grade(  # noqa: PLR0913  # one parameter an option
     from grader.course.exercise import find_course, resolve  # noqa: PLC0415
     from grader.reports import Telling  # noqa: PLC0415
 
-    outputs = _outputs(formats)
+    outputs = _outputs(formats, plain=plain)
     chosen = resolve(find_course(course), exercise)
     rubric = remembered.load(chosen.rubric_path, types)
     _known_checks(rubric, only)
-    folder = _submission_folder(submission, exercise, chosen)
-    with ProgressView(verbose=verbose, quiet=False) as progress:
+    folder = submission_folder(submission, exercise, chosen)
+    with ProgressView(verbose=verbose, plain=plain) as progress:
         result = grading.grade(
             grading.Request(
                 exercise=chosen,
                 rubric=rubric,
                 folder=folder,
-                engine=lambda: _engine(yes=yes, progress=progress),
+                engine=lambda: find_engine(yes=yes, progress=progress),
                 only=only,
                 stand_ins=yes,
                 progress=_loading_meanwhile(outputs, progress),
@@ -107,7 +109,7 @@ def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int
     results = []
     with ProgressView(verbose=True) as progress:
         progress(ProgressEvent("engine", "looking for a container engine"))
-        engine = _engine(yes=yes, progress=progress)
+        engine = find_engine(yes=yes, progress=progress)
         progress(ProgressEvent("engine", f"{engine.name} {engine.version} at {engine.endpoint}"))
         for name, folder in (("starter", chosen.starter), ("solution", solution)):
             progress(ProgressEvent("prepare", f"grading the {name}"))
@@ -148,7 +150,7 @@ def exit_code(result: GradeResult) -> int:
     return ExitCode.PASSED if result.status is Status.PASSED else ExitCode.NOT_PASSED
 
 
-def _engine(*, yes: bool, progress: Progress) -> Engine:
+def find_engine(*, yes: bool, progress: Progress) -> Engine:
     from grader.engine.connect import connect  # noqa: PLC0415
 
     return connect(agreed=yes, progress=progress)
@@ -170,9 +172,11 @@ def _loading_meanwhile(outputs: Sequence[tuple[str, Path | None]], progress: Pro
     return tell
 
 
-def _outputs(formats: Sequence[str]) -> list[tuple[str, Path | None]]:
+def _outputs(formats: Sequence[str], *, plain: bool) -> list[tuple[str, Path | None]]:
     """The formats asked for, each with the file it goes to; refused before anything is built when one cannot be."""
     outputs = [_output(given) for given in formats or ("terminal",)]
+    if plain:
+        outputs = [("plain" if name == "terminal" else name, file) for name, file in outputs]
     if sum(file is None for _, file in outputs) > 1:
         raise UsageError(
             "Two formats cannot share the standard output", "Send one to a file, like `--format json=result.json`."
@@ -205,7 +209,7 @@ def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[str, Pa
     for name, file in outputs:
         report = reports.load(name)
         if file is None:
-            _be_utf8(sys.stdout)
+            be_utf8(sys.stdout)
             report(result, telling, sys.stdout)
             continue
         try:
@@ -218,7 +222,7 @@ def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[str, Pa
         raise failure
 
 
-def _be_utf8(out: TextIO) -> None:
+def be_utf8(out: TextIO) -> None:
     """A console that cannot show a character shows a replacement instead of failing."""
     reconfigure = getattr(out, "reconfigure", None)
     if reconfigure:
@@ -238,7 +242,7 @@ def _known_checks(rubric: Rubric, only: Sequence[str]) -> None:
             )
 
 
-def _submission_folder(given: Path | None, name: str | None, exercise: Exercise) -> Path:
+def submission_folder(given: Path | None, name: str | None, exercise: Exercise) -> Path:
     """The folder to grade: the one given, else where one stands, else (in a clone) the exercise's own starter."""
     if given is not None:
         return given
@@ -261,6 +265,11 @@ def _dockerfile_lines(folder: Path) -> tuple[str, ...]:
     file = folder / "Dockerfile"
     if file.is_symlink() or not file.is_file() or file.stat().st_size > Limits().dockerfile:
         return ()
+    return lines_of(file.read_bytes())
+
+
+def lines_of(dockerfile: bytes) -> tuple[str, ...]:
+    """The lines of a Dockerfile, to quote from by their numbers."""
     # Not splitlines: it knows more line ends than a Dockerfile has, and the numbers would no longer fit.
-    text = file.read_bytes().decode("utf-8-sig", errors="replace")
+    text = dockerfile.decode("utf-8-sig", errors="replace")
     return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))

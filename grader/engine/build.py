@@ -191,10 +191,10 @@ class _BuildKit:
             self._told.add(vertex.name)
             step = as_step(vertex, self._dockerfile)
             how = "cached" if step.cached else f"{step.duration or 0:.1f} s"
-            self._progress(ProgressEvent("build", f"{vertex.name} ({how})"))
+            self._progress(ProgressEvent("build", f"{vertex.name} ({how})", step=vertex.name))
         elif vertex.running:
             last = vertex.log.decode(errors="replace").rstrip().rpartition("\n")[2] or vertex.progress
-            self._progress(ProgressEvent("build", f"{vertex.name}  {last}".rstrip(), detail=True))
+            self._progress(ProgressEvent("build", vertex.name, detail=True, step=vertex.name, log=last))
 
 
 def _run(

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Telling:
-    """What a report may use beside the result: the learner's Dockerfile to quote from, and how much is wanted."""
+    """What a report may use beside the result: the learner's Dockerfile to quote from, and how much is wanted.
+
+    ``before`` is an earlier image to set this one beside: what it was (`starter`, `last run`) and its size in bytes.
+    """
 
     dockerfile: tuple[str, ...] = ()
     verbose: bool = False
+    before: tuple[str, int] | None = None
 
 
 class Report(Protocol):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from grader.course.units import human_size, human_time
+from grader.course.units import human_time
+from grader.reports._sizes import sizes
 from grader.reports._text import last_state, one_line
 from grader.result import Fault, Status
 
@@ -62,7 +63,7 @@ class _Page:
     def lines(self, result: GradeResult) -> Iterator[Text]:
         yield from self._wrapped(_heading(result))
         yield Text()
-        if result.problem and not _is_told(result.problem, result.checks):
+        if result.problem and not is_told(result.problem, result.checks):
             yield from self._problem(result.problem)
             yield Text()
         blocked_by = ""
@@ -72,12 +73,15 @@ class _Page:
             following = result.checks[index + 1] if index + 1 < len(result.checks) else None
             if blocked_by and not (following and following.got == blocked_by):
                 yield from self._wrapped(Text(one_line(blocked_by), style="dim"), Text(" " * self._indent))
-            if check.status in (Status.FAILED, Status.ERROR) and not _is_told_above(check, result):
+            if check.status in (Status.FAILED, Status.ERROR) and not is_told_above(check, result):
                 yield from self._details(check)
                 yield Text()
             elif self._telling.verbose and check.status is Status.PASSED:
                 yield from self._wrapped(Text(one_line(check.got), style="dim"), Text(" " * self._indent))
         yield Text()
+        if result.image:
+            yield from map(Text, sizes(result.image, self._telling, self._width))
+            yield Text()
         for line in _summary(result, verbose=self._telling.verbose):
             yield from self._wrapped(line)
 
@@ -106,6 +110,8 @@ class _Page:
         yield from self._log(log)
 
     def _problem(self, problem: Problem) -> Iterator[Text]:
+        if problem.fault is not Fault.LEARNER:
+            yield from self._wrapped(Text(not_yours(problem.fault), style=_STYLE[Status.ERROR]))
         yield from self._row("what", problem.what)
         yield from self._row("where", problem.where)
         if problem.line is not None:
@@ -171,23 +177,21 @@ def _heading(result: GradeResult) -> Text:
     return Text.assemble((result.exercise, "bold"), f"  {one_line(result.title)}", (f"  {name}", "dim"))
 
 
-def _is_told(problem: Problem, checks: Sequence[CheckResult]) -> bool:
+def is_told(problem: Problem, checks: Sequence[CheckResult]) -> bool:
     """Whether a failed check says it; an engine that has gone is told once, above, not once a check."""
     told = any(check.status is Status.FAILED and check.got == problem.what for check in checks)
     return told and problem.fault is Fault.LEARNER
 
 
-def _is_told_above(check: CheckResult, result: GradeResult) -> bool:
+def is_told_above(check: CheckResult, result: GradeResult) -> bool:
     return bool(check.status is Status.ERROR and result.problem and check.got == result.problem.what)
 
 
 def _summary(result: GradeResult, *, verbose: bool) -> list[Text]:
     lines = []
-    if result.image:
-        image = result.image
-        wasted = f", {human_size(image.wasted)} of it wasted" if image.wasted else ""
-        added = human_size(image.size - image.base_size)
-        lines.append(Text(f"Image: {human_size(image.size)}; {added} of it over its base image{wasted}."))
+    # Above, a problem has said so already.
+    if result.status is Status.ERROR and not result.problem:
+        lines.append(Text(not_yours(result.fault), style=_STYLE[Status.ERROR]))
     if result.engine and result.engine.stand_ins:
         lines.append(Text(stand_ins(result.engine.stand_ins)))
     lines += [Text(one_line(note), style="dim") for note in result.notes]
@@ -206,8 +210,7 @@ def stand_ins(names: Sequence[str]) -> str:
 def verdict(result: GradeResult) -> Text:
     """The last line: what it comes to."""
     if result.status is Status.ERROR:
-        whose = "the exercise" if result.fault is Fault.AUTHOR else "the grader, the engine or its network"
-        return Text(f"Not graded: the fault is with {whose}, and costs no points.", style=_STYLE[Status.ERROR])
+        return Text("Not graded: this is not your fault, and it costs no points.", style=_STYLE[Status.ERROR])
     points = f"{result.score:g} of {result.max_score:g} points"
     if result.status is Status.PASSED:
         return Text(f"Passed with {points}.", style="bold green")
@@ -217,3 +220,13 @@ def verdict(result: GradeResult) -> Text:
     blocked = [check.id for check in result.checks if check.required and check.status is not Status.PASSED]
     required = f"; required and not met: {', '.join(blocked)}" if blocked else ""
     return Text(f"Not passed: {points}{needed}{required}.", style=_STYLE[Status.FAILED])
+
+
+def not_yours(fault: Fault | None) -> str:
+    """What a learner has to know of a fault that is not theirs: whose it is, and what to do about it."""
+    if fault is Fault.AUTHOR:
+        return "This is not your fault: the exercise itself is broken. Tell who gave it to you; it costs no points."
+    return (
+        "This is not your fault: the engine, its network or the grader failed, not your files. It costs no points. "
+        "`grader doctor` looks for the cause; then grade again."
+    )
