@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from grader import judging
 from grader.errors import GraderError, RubricError, UsageError
-from grader.making import Maker, Request
+from grader.making import Maker, Request, Seen
 from grader.result import CheckResult, EngineResult, GradeResult, ImageResult, Problem, SubmissionResult
 from grader.running import Interruption
 
@@ -46,7 +46,6 @@ class _Grading:
         self._phases: dict[str, float] = {}
         self._problem: Problem | None = None
         self._image: ImageResult | None = None
-        self._notes: tuple[str, ...] = ()
         self._ended = False
 
     def verdict(self) -> GradeResult:
@@ -54,6 +53,7 @@ class _Grading:
             try:
                 try:
                     checks = self._work()
+                    self._tell(interruption, checks)
                 finally:
                     self._end(interruption)
             finally:
@@ -69,16 +69,23 @@ class _Grading:
             subject = self._maker.subject
             checks = judging.judge(subject, self._request.checks, self._request.progress)
             self._image = self._image_result()
-        if self._request.seen:
-            with suppress(Exception):  # it is no part of the verdict
-                self._request.seen(self._maker.seen())
         return checks
+
+    def _tell(self, interruption: Interruption, checks: tuple[CheckResult, ...]) -> None:
+        """Nothing but the clean-up is left: an interruption takes no verdict away any more."""
+        if self._request.judged is None:
+            return
+        seen = Seen()
+        with suppress(Exception):  # it is no part of the verdict
+            seen = self._maker.seen()
+        interruption.shielded = True
+        self._request.judged(self._result(checks), seen)
 
     def _end(self, interruption: Interruption) -> None:
         interruption.shielded = True
         if not self._ended:
             with self._phase("cleanup"):
-                self._notes = self._maker.clean_up()
+                self._maker.clean_up()
             self._ended = True
 
     def _make(self) -> None:
@@ -133,7 +140,7 @@ class _Grading:
             started=self._started.isoformat(timespec="seconds").replace("+00:00", "Z"),
             duration=round(time.monotonic() - self._began, 4),
             problem=self._problem,
-            notes=(*self._notes, *self._selection_note(), *self._ignored_note()),
+            notes=(*self._maker.notes, *self._selection_note(), *self._ignored_note()),
         )
 
     def _engine_result(self) -> EngineResult | None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from grader.engine.run import Finished
     from grader.engine.sandbox import Sandbox
     from grader.engine.trace import Step
+    from grader.result import GradeResult
     from grader.running import Stop
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
@@ -62,7 +63,8 @@ class Request:
     (`course.remembered`). ``engine`` is called when an engine is first needed, so that a Dockerfile that cannot be read
     costs no engine. ``only`` names the checks to run, all when empty; ``stand_ins`` says that the user agreed to base
     images built from Debian packages where no registry is reached. ``stop`` ends the grading from another thread.
-    ``seen`` is told what a person may want to look at beside the verdict, before it is removed.
+    ``judged`` is told the verdict before what was made is removed, so that nobody waits for that, and what there was to
+    see beside it.
     """
 
     exercise: Exercise
@@ -74,7 +76,7 @@ class Request:
     stand_ins: bool = False
     progress: Progress = field(default=silent, repr=False)
     stop: Stop | None = field(default=None, repr=False)
-    seen: Callable[[Seen], None] | None = field(default=None, repr=False)
+    judged: Callable[[GradeResult, Seen], None] | None = field(default=None, repr=False)
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -141,13 +143,19 @@ class Maker:
         written = submission.files[DOCKERFILE].data if submission else b""
         return Seen(written, self._steps, app.log() if app else ())
 
-    def clean_up(self) -> tuple[str, ...]:
-        """Removes containers and images. What has to be told of how the app was run comes back.
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be told of how the app was run."""
+        sandbox = self._sandbox.made
+        return tuple(sandbox.notes) if sandbox else ()
+
+    def clean_up(self) -> None:
+        """Removes containers and images.
 
         Twice, because a thread that still works may make one more before it ends.
         """
         if self.engine is None:
-            return ()
+            return
         self._request.progress(ProgressEvent("cleanup", "removing containers and image", detail=True))
         sandbox = self._sandbox.made
         if sandbox:
@@ -158,7 +166,6 @@ class Maker:
         if sandbox:
             sandbox.close()
         leftovers.remove(self.engine, self._run)
-        return tuple(sandbox.notes) if sandbox else ()
 
     def _load_what_comes_after(self) -> None:
         """Importing it before the build would keep the engine waiting; during it, it costs nothing."""

@@ -56,7 +56,7 @@ def signals() -> tuple[signal.Signals, ...]:
     return tuple(found for name in ("SIGINT", "SIGTERM", "SIGHUP") if (found := getattr(signal, name, None)))
 
 
-class Superseded(KeyboardInterrupt):  # noqa: N818  # no error: newer work is waiting
+class Superseded(KeyboardInterrupt):
     """Another thread has ended the work through a `Stop`; nobody has asked the program to end."""
 
 

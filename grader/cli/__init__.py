@@ -14,6 +14,7 @@ from grader.cli import authoring as authoring_commands
 from grader.cli import engine as engine_commands
 from grader.cli import exercises as exercise_commands
 from grader.cli import grade as grade_commands
+from grader.cli import watch as watch_commands
 from grader.errors import CleanUpInterrupted, ExitCode, GraderError
 from grader.reports._text import one_line, printable
 from grader.running import signals
@@ -31,6 +32,7 @@ def cli() -> None:
 for _command in (
     grade_commands.grade,
     grade_commands.demo,
+    watch_commands.watch,
     exercise_commands.list_,
     exercise_commands.checks,
     exercise_commands.schema,

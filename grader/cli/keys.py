@@ -20,19 +20,21 @@ if TYPE_CHECKING:
 def pressed(handle: Callable[[str], None], ended: Callable[[], None]) -> Iterator[bool]:
     """Calls ``handle`` with each key, from another thread; the context gives whether there are any.
 
-    Without a terminal to read from there are none: then what comes is read to its end and dropped, and ``ended`` is
+    Where the input is no terminal there are none: then what comes is read to its end and dropped, and ``ended`` is
     called. Ctrl-C stays what it is, a signal.
     """
-    if sys.platform == "win32":
-        keys = bool(sys.stdin and sys.stdin.isatty() and sys.stdout.isatty())
-        _start((lambda: _read_console(handle)) if keys else (lambda: _drain(ended)))
-        yield keys
-    elif _ours():
+    if not os.isatty(0):
+        _start(lambda: _drain(ended))
+        yield False
+    elif sys.platform == "win32":
+        _start(lambda: _read_console(handle))
+        yield True
+    elif os.tcgetpgrp(0) == os.getpgrp():
         with _unbuffered():
             _start(lambda: _read(handle))
             yield True
     else:
-        _start(lambda: _drain(ended))
+        # A job in the background would be stopped for reading.
         yield False
 
 
@@ -60,12 +62,6 @@ if sys.platform == "win32":
                 handle(key)
 
 else:
-
-    def _ours() -> bool:
-        """Whether a person types to us: not to a job in the background, which would be stopped by its reading."""
-        with suppress(OSError, ValueError):
-            return os.isatty(0) and sys.stdout.isatty() and os.tcgetpgrp(0) == os.getpgrp()
-        return False
 
     @contextmanager
     def _unbuffered() -> Iterator[None]:

@@ -163,20 +163,19 @@ class _Work:
             self._running.clear()
         if event.step and not event.detail:
             self._cached += event.text.endswith("(cached)")
-            self._end(event.step)
+            self._end(event)
             return False
         self.text, self._log = event.text, event.log
         if event.step:
             self.since = self._running.setdefault(event.step, now)
         return before != (self.phase, self.text if event.step else "")
 
-    def _end(self, step: str) -> None:
-        self._running.pop(step, None)
-        if self.text != step and self.text:
-            return
-        # Steps of several stages run side by side: the one that runs longest is what is waited for.
-        self.text, self._log = next(iter(self._running), step), ""
-        self.since = self._running.get(self.text, self.since)
+    def _end(self, event: ProgressEvent) -> None:
+        self._running.pop(event.step, None)
+        if self.text not in self._running:
+            # Steps of several stages run side by side: the one that runs longest is what is waited for.
+            self.text, self._log = next(iter(self._running), event.text), ""
+            self.since = self._running.get(self.text, self.since)
 
     def lines(self, now: float) -> list[str]:
         """One line, or two where there is a log."""

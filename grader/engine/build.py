@@ -185,7 +185,8 @@ class _BuildKit:
         return as_step(found, self._dockerfile) if found else None
 
     def _tell(self, vertex: Vertex) -> None:
-        if not vertex.name or vertex.name.startswith("[internal]"):
+        # "copy /context /" is how newer front ends take the context in: nothing of the learner's either.
+        if not vertex.name or vertex.name.startswith(("[internal]", "copy /context ")):
             return
         if vertex.completed and vertex.name not in self._told and not vertex.error:
             self._told.add(vertex.name)

@@ -17,7 +17,7 @@ from grader.submission.files import LITTER
 from grader.submission.patterns import is_glob, matches, segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 #: Milliseconds without a further event after which a save counts as done, and the longest that it is waited for.
 _QUIET, _LONGEST = 20, 200
@@ -74,10 +74,10 @@ class Saves:
             if self._tell_changes() and not events and looks:
                 return
 
-    def _events(self) -> Iterator[set[tuple[int, str]]]:
+    def _events(self) -> Iterator[Collection[object]]:
         import watchfiles  # noqa: PLC0415  # nobody but `grader watch` needs it
 
-        events = watchfiles.watch(
+        return watchfiles.watch(
             self._folder,
             watch_filter=None,
             recursive=self._deep(),
@@ -91,7 +91,6 @@ class Saves:
             force_polling=False,
             ignore_permission_denied=True,
         )
-        return events  # type: ignore[return-value]  # its kinds of change are numbers
 
     def _tell_changes(self) -> bool:
         marks = self._look()
@@ -139,5 +138,3 @@ class Saves:
                     yield path
             if seen > _MOST or not self._deep():
                 return
-
-

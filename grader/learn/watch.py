@@ -12,6 +12,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from grader import grading
@@ -145,14 +146,13 @@ class Watch:
 
     def run(self) -> None:
         """Until somebody quits. Raises KeyboardInterrupt when interrupted, with nothing left behind."""
-        wish = Wish.GRADE
-        while wish is not Wish.QUIT:
-            if wish is Wish.NEXT:
-                self.task = self._following(self.task) or self.task
-            wish = self._work_on(self.task)
+        task: Task | None = self.task
+        while task:
+            self.task = task
+            task = self._work_on(task)
 
-    def _work_on(self, task: Task) -> Wish:
-        """Grades on every save, until another task or none is wanted."""
+    def _work_on(self, task: Task) -> Task | None:
+        """Grades on every save, until another task is worked on, or none."""
         self._view.watching(task)
         with ExitStack() as stack:
             saves = stack.enter_context(Saves(task.folder, task.rubric.settings.submit, self._saved))
@@ -161,13 +161,16 @@ class Watch:
             self._view.structure(found)
             told = False
             wish = Wish.GRADE
-            while wish is Wish.GRADE:
-                self._grade(task)
-                wish = self._wait()
+            while wish is not Wish.QUIT:
+                if wish is Wish.NEXT and (after := self._following(task)):
+                    return after
+                if wish is Wish.GRADE:
+                    self._grade(task)
                 if saves.polls and not told:
                     told = True
                     self._view.polls()
-        return wish
+                wish = self._wait()
+        return None
 
     def _wait(self) -> Wish:
         wish = None
@@ -183,19 +186,21 @@ class Watch:
         return wish
 
     def _grade(self, task: Task) -> None:
-        seen = [Seen()]
+        last = self.last
         try:
             with self._busy, self._view.grading() as progress:
                 self._progress = progress
-                request = self._request(task, progress=progress, stop=self._stop, seen=seen.append)
-                result = grading.grade(request)
+                judged = partial(self._judged, task)
+                grading.grade(self._request(task, progress=progress, stop=self._stop, judged=judged))
         except Superseded:
-            self._view.superseded()
-            return
+            if self.last is last:
+                self._view.superseded()
+
+    def _judged(self, task: Task, result: GradeResult, seen: Seen) -> None:
         if result.status is Status.ERROR and result.fault is Fault.INFRASTRUCTURE:
-            # Perhaps the engine was started anew, or another one answers now.
+            # Perhaps the engine will be started anew, or another one answers then.
             self._engine = None
-        before, self.last = self.last, Run(task, result, seen[-1])
+        before, self.last = self.last, Run(task, result, seen)
         self._view.verdict(self.last, before if before and before.task == task else None)
 
     def _request(self, task: Task, **more: object) -> Request:

@@ -27,9 +27,8 @@ def sizes(image: ImageResult, telling: Telling, width: int) -> list[str]:
     shown = largest(image.layers, len(image.layers) if telling.verbose else _LAYERS)
     layers = [(place(layer), layer.size, one_line(layer.instruction)) for layer in shown]
     lines = _bars({"Size": [*before, *base, ("image", image.size, waste)], "Layers": layers}, width)
-    if rest := [layer for layer in image.layers if layer not in shown]:
-        total = human_size(sum(layer.size for layer in rest))
-        lines.append(_fitted(f"{'':8}and {len(rest)} more with {total}", width))
+    if rest := [layer.size for layer in image.layers if layer.size and layer not in shown]:
+        lines.append(_fitted(f"{'':8}and {len(rest)} more with {human_size(sum(rest))}", width))
     return lines
 
 

@@ -27,8 +27,7 @@ _LAYERS = 6
 
 def write(result: GradeResult, telling: Telling, out: TextIO) -> None:
     """Prints the verdict, what it comes to last."""
-    for line in _lines(result, telling):
-        out.write(f"{line}\n")
+    out.writelines(f"{line}\n" for line in _lines(result, telling))
 
 
 def _lines(result: GradeResult, telling: Telling) -> Iterator[str]:
