@@ -22,11 +22,12 @@ _LAYERS = 6
 def sizes(image: ImageResult, telling: Telling, width: int) -> list[str]:
     """The lines; none is longer than ``width`` cells."""
     before = [(telling.before[0], telling.before[1], "")] if telling.before else []
-    waste = f"{human_size(image.wasted)} of it wasted" if image.wasted else ""
+    told = [f"{human_size(image.size - image.base_size)} over its base"] if image.base_size else []
+    told += [f"{human_size(image.wasted)} wasted"] if image.wasted else []
     base = [("its base", image.base_size, "")] if image.base_size else []
     shown = largest(image.layers, len(image.layers) if telling.verbose else _LAYERS)
     layers = [(place(layer), layer.size, one_line(layer.instruction)) for layer in shown]
-    lines = _bars({"Size": [*before, *base, ("image", image.size, waste)], "Layers": layers}, width)
+    lines = _bars({"Size": [*before, *base, ("image", image.size, ", ".join(told))], "Layers": layers}, width)
     if rest := [layer.size for layer in image.layers if layer.size and layer not in shown]:
         lines.append(_fitted(f"{'':8}and {len(rest)} more with {human_size(sum(rest))}", width))
     return lines
@@ -49,7 +50,7 @@ def _bars(groups: Mapping[str, Sequence[tuple[str, int, str]]], width: int) -> l
     names = max(len(name) for name, _, _ in rows)
     told = max(len(human_size(size)) for _, size, _ in rows)
     # Where it is narrow, the bar goes before the words do.
-    room = width - 8 - names - told - 4 - max(min(len(words), 24) for _, _, words in rows)
+    room = width - 8 - names - told - 6 - max(min(len(words), 36) for _, _, words in rows)
     bar = min(_BAR, room) if room >= _SHORTEST else 0
     lines = []
     for title, group in groups.items():

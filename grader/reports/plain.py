@@ -46,7 +46,7 @@ def _lines(result: GradeResult, telling: Telling) -> Iterator[str]:
         yield from _sizes(result.image, telling)
     if result.engine and result.engine.stand_ins:
         yield terminal.stand_ins(result.engine.stand_ins)
-    yield from (one_line(note) for note in result.notes)
+    yield from (f"Note: {one_line(note)}" for note in result.notes)
     if telling.verbose:
         yield f"It took {human_time(result.duration)}."
     if result.status is Status.ERROR and not result.problem:
