@@ -103,8 +103,8 @@ class Screen:
         failed = [check for check in found.checks if check.status is Status.FAILED]
         self.say("", f"{clock} The Dockerfile {'is not as asked yet' if failed else 'can be built'}.")
         for check in failed:
-            place = f"line {check.line}: " if check.line else ""
-            self.say(f"FAILED  {check.title}: {place}{check.got}")
+            place = f" (line {check.line})" if check.line and f"line {check.line}" not in check.got else ""
+            self.say(f"FAILED: {check.title}: {check.got}{place}")
 
     def polls(self) -> None:
         """The folder does not tell by itself."""
