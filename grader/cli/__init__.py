@@ -89,7 +89,8 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
 def _tell_bug(error: Exception) -> None:
     click.echo(
         f"The grader itself failed: {type(error).__name__}: {one_line(str(error))[:500]}\n"
-        "  mend: this is a bug; run it again with GRADER_DEBUG=1 and report what it prints.",
+        "  This is not your fault, and costs no points: it is a bug.\n"
+        "  mend:  run it again with GRADER_DEBUG=1 and report what it prints.",
         err=True,
     )
 
@@ -97,6 +98,9 @@ def _tell_bug(error: Exception) -> None:
 def _tell(error: GraderError) -> None:
     """What, where, how to mend it."""
     lines = [f"Error: {printable(error.what)}"]
+    # Of a grading the verdict says so; this is for whatever fails around one.
+    ours = error.exit_code is ExitCode.INFRASTRUCTURE
+    lines += ["  This is not your fault: nothing that you wrote has caused it."] if ours else []
     lines += [f"  where: {printable(error.where)}"] if error.where else []
     lines += [f"  mend:  {printable(error.fix)}"] if error.fix else []
     lines += [f"  | {one_line(line)}" for line in error.log[-10:]]

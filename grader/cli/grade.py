@@ -62,6 +62,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     from grader.cli.progress import ProgressView  # noqa: PLC0415
     from grader.course import remembered  # noqa: PLC0415
     from grader.course.exercise import find_course, resolve  # noqa: PLC0415
+    from grader.learn import starters  # noqa: PLC0415
     from grader.reports import Telling  # noqa: PLC0415
 
     outputs = _outputs(formats, plain=plain)
@@ -81,7 +82,9 @@ def grade(  # noqa: PLR0913  # one parameter an option
                 progress=_loading_meanwhile(outputs, progress),
             )
         )
-    _tell(result, Telling(_dockerfile_lines(folder), verbose), outputs)
+    began = starters.size(chosen, rubric.settings, result)
+    before = (("starter", began),) if began is not None else ()
+    _tell(result, Telling(_dockerfile_lines(folder), verbose, before), outputs)
     return exit_code(result)
 
 

@@ -180,7 +180,7 @@ class _Work:
     def lines(self, now: float) -> list[str]:
         """One line, or two where there is a log."""
         waited = now - self.since
-        took = f" {human_time(waited)}" if waited >= 1 else ""
+        took = f" {waited:.0f} s" if 1 <= waited < 60 else f" {human_time(waited)}" if waited >= 60 else ""
         more = [f"{len(self._running) - 1} more at once"] if len(self._running) > 1 else []
         more += [f"{self._cached} cached"] if self._cached else []
         beside = f" ({', '.join(more)})" if more else ""

@@ -15,6 +15,7 @@ from grader.cli.grade import lines_of
 from grader.cli.progress import ProgressView
 from grader.course import rubric
 from grader.course.units import human_time
+from grader.learn import starters
 from grader.learn.asked import Hints, changes
 from grader.learn.watch import Run, Task, Watch
 from grader.reports import Telling
@@ -120,8 +121,11 @@ class Screen:
     def verdict(self, run: Run, before: Run | None) -> None:
         """The verdict, as `grade` prints it."""
         self._last, self._before = run, before
+        began = starters.size(run.task.exercise, run.task.rubric.settings, run.result)
         image = before.result.image if before else None
-        telling = Telling(lines_of(run.seen.dockerfile), self._verbose, ("last run", image.size) if image else None)
+        sizes = [("starter", began), ("last run", image.size if image else None)]
+        beside = tuple((name, size) for name, size in sizes if size is not None)
+        telling = Telling(lines_of(run.seen.dockerfile), self._verbose, beside)
         with self._live.aside():
             click.echo()
             reports.load("plain" if self._plain else "terminal")(run.result, telling, sys.stdout)

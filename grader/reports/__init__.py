@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 class Telling:
     """What a report may use beside the result: the learner's Dockerfile to quote from, and how much is wanted.
 
-    ``before`` is an earlier image to set this one beside: what it was (`starter`, `last run`) and its size in bytes.
+    ``before`` are earlier images to set this one beside: what each was (`starter`, `last run`) and its size in bytes.
     """
 
     dockerfile: tuple[str, ...] = ()
     verbose: bool = False
-    before: tuple[str, int] | None = None
+    before: tuple[tuple[str, int], ...] = ()
 
 
 class Report(Protocol):

@@ -21,7 +21,7 @@ _LAYERS = 6
 
 def sizes(image: ImageResult, telling: Telling, width: int) -> list[str]:
     """The lines; none is longer than ``width`` cells."""
-    before = [(telling.before[0], telling.before[1], "")] if telling.before else []
+    before = [(name, size, "") for name, size in telling.before]
     told = [f"{human_size(image.size - image.base_size)} over its base"] if image.base_size else []
     told += [f"{human_size(image.wasted)} wasted"] if image.wasted else []
     base = [("its base", image.base_size, "")] if image.base_size else []

@@ -99,8 +99,7 @@ def _log(log: Sequence[str], telling: Telling) -> Iterator[str]:
 
 
 def _sizes(image: ImageResult, telling: Telling) -> Iterator[str]:
-    if telling.before:
-        yield f"Size of the {telling.before[0]}: {human_size(telling.before[1])}."
+    yield from (f"Size of the {name}: {human_size(size)}." for name, size in telling.before)
     waste = f", {human_size(image.wasted)} of it wasted" if image.wasted else ""
     base = f", {human_size(image.base_size)} of it from its base image" if image.base_size else ""
     yield f"Size of the image: {human_size(image.size)}{base}{waste}."

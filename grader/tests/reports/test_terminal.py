@@ -13,7 +13,7 @@ from grader.reports import Telling
 from grader.reports._sizes import sizes
 from grader.reports._text import clipped, last_state, one_line, printable
 from grader.reports.terminal import write
-from grader.result import Fault, ImageResult, LayerResult
+from grader.result import Fault, ImageResult, LayerResult, Problem
 from grader.tests.reports.results import ALL, DOCKERFILE, FAILED, HOSTILE, HOSTILE_DOCKERFILE
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_no_line_is_too_long_or_ends_in_blanks(
 
 def test_bars_keep_their_proportions_and_go_where_there_is_no_room_for_them() -> None:
     image = ImageResult("sha256:ab", 153_000_000, 147_000_000, 0, (LayerResult(7, "RUN pip install", 6_000_000, 0),))
-    wide = sizes(image, Telling(before=("starter", 306_000_000)), 80)
+    wide = sizes(image, Telling(before=(("starter", 306_000_000),)), 80)
     bars = [line.count("#") for line in wide]
     assert bars == [32, 15, 16, 32]
     assert wide[2].endswith("153 MB  6 MB over its base")
@@ -90,7 +90,7 @@ def test_a_fault_of_ours_is_told_in_words_that_no_learner_takes_for_their_own() 
     assert "grader doctor" in text
     assert "costs no points" in text
     assert "fault" not in told(FAILED, io.StringIO())
-    author = replace(ALL["error"], problem=replace(ALL["error"].problem, fault=Fault.AUTHOR), checks=())
+    author = replace(ALL["error"], problem=Problem("x", "", "", Fault.AUTHOR), checks=())
     assert "the exercise itself is broken" in told(author, io.StringIO())
 
 
