@@ -6,7 +6,7 @@ published port, and asks the app until it answers with status 200. What comes be
 line on a real terminal, so it holds noticing the save, judging, and our own clean-up as well.
 
 Both are measured for a save that leaves every layer in the cache, and for one that makes the last RUN run again.
-Goal: at most 1.2 of the peer's time.
+Goals: at most 1.2 of the peer's time; and the Dockerfile's structure is judged within 100 ms of the save.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from grader.engine.connect import Engine
 
 GOAL = 1.2
+#: Seconds from a save to what is said of the Dockerfile before anything is built.
+STRUCTURE_GOAL = 0.1
 PORT = 5000
 #: Seconds after which a verdict that has not come never will.
 LONGEST = 120.0
@@ -74,15 +76,17 @@ def main(rounds: int) -> int:
         child.expect(" points")
         for kind, change in CHANGES.items():
             saves = _saves(written, kind, change)
+            structure: list[float] = []
             theirs, ours = in_turn(
                 rounds,
                 partial(_engines_own, engine, exercise.starter, saves),
-                partial(_ours, child, folder, saves),
+                partial(_ours, child, folder, saves, structure),
             )
             print(told(f"engine, {kind}", theirs))
             print(told(f"watch, {kind}", ours))
             ratio = statistics.median(ours) / statistics.median(theirs)
             print(f"ratio of the medians         {ratio:.2f}   (goal: at most {GOAL})")
+            print(told("save to structure", structure) + f"   (goal: within {STRUCTURE_GOAL * 1000:.0f} ms)")
         child.send("q")
         child.expect(pexpect.EOF)
     return 0
@@ -94,10 +98,12 @@ def _saves(written: str, kind: str, change: Callable[[str, str], str]) -> Iterat
         yield change(written, f"{os.getpid()}-{kind.replace(' ', '-')}-{number}")
 
 
-def _ours(child: Any, folder: Path, saves: Iterator[str]) -> float:
+def _ours(child: Any, folder: Path, saves: Iterator[str], structure: list[float]) -> float:
     dockerfile = next(saves)
     began = time.perf_counter()
     (folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+    child.expect("The Dockerfile can be built")
+    structure.append(time.perf_counter() - began)
     passed = child.expect(["Passed with .* points", "Not (passed|graded)"]) == 0
     took = time.perf_counter() - began
     if not passed:

@@ -92,7 +92,7 @@ class ProgressView:
                 self._draw()
                 return
             waited = self._clock() - self._work.since
-            if self._work.text and waited >= self._due():
+            if self._wanted() and waited >= self._due():
                 self._told = waited
                 self._line(f"{self._work.phase}: {one_line(self._work.text)} ({human_time(waited)} so far)")
 
@@ -116,8 +116,7 @@ class ProgressView:
             self._draw()
 
     def _draw(self) -> None:
-        shown = self._live and self._work.text and not self._over.is_set()
-        if not shown or (self._quiet and self._work.phase not in _LONG_PHASES):
+        if not self._live or self._over.is_set() or not self._wanted():
             return
         self._last = self._clock()
         self._wipe()
@@ -126,6 +125,9 @@ class ProgressView:
         sys.stderr.write("\n".join(lines))
         sys.stderr.flush()
         self._lines = len(lines)
+
+    def _wanted(self) -> bool:
+        return bool(self._work.text) and (not self._quiet or self._work.phase in _LONG_PHASES)
 
     def _line(self, text: str) -> None:
         sys.stderr.write(text + "\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
@@ -135,11 +135,14 @@ class Watch:
             self._stop.ask()
 
     def _saved(self) -> None:
-        found = structure.judge(self._request(self.task))
-        self._view.structure(found)
+        digest = None
+        with suppress(Exception):  # whatever it is, the grading meets it too, and says what it is
+            found = structure.judge(self._request(self.task))
+            digest = found.digest
+            self._view.structure(found)
         # Saved again without a change: a grading of these very files need not begin anew.
-        if not (self._busy.locked() and found.digest and found.digest == self._digest):
-            self._digest = found.digest
+        if not (self._busy.locked() and digest and digest == self._digest):
+            self._digest = digest
             self._wish(Wish.GRADE)
 
     # --- the main thread --------------------------------------------------------------------------------------------
