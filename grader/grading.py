@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from grader import judging
 from grader.errors import GraderError, RubricError, UsageError
-from grader.making import Maker, Request
+from grader.making import Maker, Request, Seen
 from grader.result import (
     AppResult,
     BuildResult,
@@ -41,7 +41,7 @@ def grade(request: Request) -> GradeResult:
     """The verdict on one submission.
 
     Raises ``UsageError`` when the folder is not there, ``RubricError`` when the exercise itself is broken, and
-    KeyboardInterrupt when interrupted (Ctrl-C, SIGTERM), with nothing left behind.
+    KeyboardInterrupt when interrupted (Ctrl-C, SIGTERM; ``Superseded`` by ``request.stop``), with nothing left behind.
     """
     return _Grading(request).verdict()
 
@@ -59,14 +59,14 @@ class _Grading:
         self._problem: Problem | None = None
         self._image: ImageResult | None = None
         self._app: AppResult | None = None
-        self._notes: tuple[str, ...] = ()
         self._ended = False
 
     def verdict(self) -> GradeResult:
-        with Interruption() as interruption:
+        with Interruption(self._request.stop) as interruption:
             try:
                 try:
                     checks = self._work()
+                    self._tell(interruption, checks)
                 finally:
                     self._end(interruption)
             finally:
@@ -75,6 +75,8 @@ class _Grading:
         return self._result(checks)
 
     def _work(self) -> tuple[CheckResult, ...]:
+        if self._request.stop:
+            self._request.stop.arm()
         self._make()
         with self._phase("checks"):
             subject = self._maker.subject
@@ -83,11 +85,21 @@ class _Grading:
             self._app = self._app_result()
         return checks
 
+    def _tell(self, interruption: Interruption, checks: tuple[CheckResult, ...]) -> None:
+        """Nothing but the clean-up is left: an interruption takes no verdict away any more."""
+        if self._request.judged is None:
+            return
+        seen = Seen()
+        with suppress(Exception):  # it is no part of the verdict
+            seen = self._maker.seen()
+        interruption.shielded = True
+        self._request.judged(self._result(checks), seen)
+
     def _end(self, interruption: Interruption) -> None:
         interruption.shielded = True
         if not self._ended:
             with self._phase("cleanup"):
-                self._notes = self._maker.clean_up()
+                self._maker.clean_up()
             self._ended = True
 
     def _make(self) -> None:
@@ -169,7 +181,7 @@ class _Grading:
             started=self._started.isoformat(timespec="seconds").replace("+00:00", "Z"),
             duration=round(time.monotonic() - self._began, 4),
             problem=self._problem,
-            notes=(*self._notes, *self._selection_note(), *self._ignored_note()),
+            notes=(*self._maker.notes, *self._selection_note(), *self._ignored_note()),
             build=self._build_result(),
             app=self._app,
         )

@@ -35,11 +35,25 @@ if TYPE_CHECKING:
     from grader.engine.image import Image
     from grader.engine.run import Finished
     from grader.engine.sandbox import Sandbox
+    from grader.engine.trace import Step
+    from grader.result import GradeResult
+    from grader.running import Stop
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
 #: Seconds that a thread has to notice that what it waited for is gone.
 _PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a grading went through: the Dockerfile as it was graded, the steps of its build, also of one that failed,
+    and what the app last printed.
+    """
+
+    dockerfile: bytes = b""
+    steps: tuple[Step, ...] = ()
+    app_log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,9 @@ class Request:
     Of the ``rubric`` nothing but its settings is asked before the image is built: the rest may be read meanwhile
     (`course.remembered`). ``engine`` is called when an engine is first needed, so that a Dockerfile that cannot be read
     costs no engine. ``only`` names the checks to run, all when empty; ``stand_ins`` says that the user agreed to base
-    images built from Debian packages where no registry is reached.
+    images built from Debian packages where no registry is reached. ``stop`` ends the grading from another thread.
+    ``judged`` is told the verdict before what was made is removed, so that nobody waits for that, and what there was to
+    see beside it.
     """
 
     exercise: Exercise
@@ -60,6 +76,8 @@ class Request:
     only: Sequence[str] = ()
     stand_ins: bool = False
     progress: Progress = field(default=silent, repr=False)
+    stop: Stop | None = field(default=None, repr=False)
+    judged: Callable[[GradeResult, Seen], None] | None = field(default=None, repr=False)
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -86,6 +104,7 @@ class Maker:
         self._args = own | {name: text.replace("{fresh}", fresh) for name, text in self._settings.build_args.items()}
         self._background = Background()
         self._stages: dict[str, Subject] = {}
+        self._steps: tuple[Step, ...] = ()
         self.submission: Part[Submission] = Part(self._collect)
         self.engine: Engine | None = None
         self.bases: tuple[base_images.Base, ...] = ()
@@ -120,13 +139,25 @@ class Maker:
             parts.app.begin(self._background)
             parts.app.wait()
 
-    def clean_up(self) -> tuple[str, ...]:
-        """Removes containers and images. What has to be told of how the app was run comes back.
+    def seen(self) -> Seen:
+        """What there was to see so far."""
+        app, submission = self.subject.parts.app.made, self.submission.made
+        written = submission.files[DOCKERFILE].data if submission else b""
+        return Seen(written, self._steps, app.log() if app else ())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be told of how the app was run."""
+        sandbox = self._sandbox.made
+        return tuple(sandbox.notes) if sandbox else ()
+
+    def clean_up(self) -> None:
+        """Removes containers and images.
 
         Twice, because a thread that still works may make one more before it ends.
         """
         if self.engine is None:
-            return ()
+            return
         self._request.progress(ProgressEvent("cleanup", "removing containers and image", detail=True))
         sandbox = self._sandbox.made
         if sandbox:
@@ -137,7 +168,6 @@ class Maker:
         if sandbox:
             sandbox.close()
         leftovers.remove(self.engine, self._run)
-        return tuple(sandbox.notes) if sandbox else ()
 
     def _load_what_comes_after(self) -> None:
         """Importing it before the build would keep the engine waiting; during it, it costs nothing."""

@@ -36,12 +36,15 @@ class ProgressEvent:
     """Something a waiting person may want to see.
 
     ``phase`` is one of ``engine``, ``bases``, ``prepare``, ``build``, ``start``, ``checks``, ``cleanup``.
-    ``detail`` events replace one another on a live display; the others stay.
+    ``detail`` events replace one another on a live display; the others stay. ``step`` names the step of a build that
+    runs (``detail``) or has ended, and ``log`` is the last line that it wrote.
     """
 
     phase: str
     text: str
     detail: bool = False
+    step: str = ""
+    log: str = ""
 
 
 Progress = Callable[[ProgressEvent], None]

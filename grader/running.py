@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import math
 import signal
 import threading
@@ -55,18 +56,89 @@ def signals() -> tuple[signal.Signals, ...]:
     return tuple(found for name in ("SIGINT", "SIGTERM", "SIGHUP") if (found := getattr(signal, name, None)))
 
 
+class Superseded(KeyboardInterrupt):
+    """Another thread has ended the work through a `Stop`; nobody has asked the program to end."""
+
+
+class Stop:
+    """Ends work in the main thread from another one, the way a person does: by a signal.
+
+    So there is one way to interrupt and to clean up, whoever asks for it. It may serve one work after the other.
+    """
+
+    #: Seconds that a signal to a thread of the same process may be on its way; it takes microseconds.
+    _ON_ITS_WAY = 5.0
+
+    def __init__(self) -> None:
+        """Nobody has asked, and there is nothing to end yet."""
+        self._lock = threading.Lock()
+        self._asked = False
+        self._armed = False
+        self._sent = False
+        self._taken = False
+
+    def ask(self) -> None:
+        """Ends what the main thread works on, or what it begins next; asking twice is asking once."""
+        with self._lock:
+            self._asked = True
+            self._send()
+
+    def clear(self) -> None:
+        """Whatever was asked has been heeded."""
+        with self._lock:
+            self._asked = False
+
+    def arm(self) -> None:
+        """From now on there is something to end; outside of the main thread there is never."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        with self._lock:
+            self._armed, self._sent, self._taken = True, False, False
+            self._send()
+
+    def disarm(self) -> None:
+        """There is nothing to end any more; a signal that was sent before has arrived when this returns."""
+        with self._lock:
+            self._armed = False
+        deadline = time.monotonic() + self._ON_ITS_WAY
+        while self._sent and not self._taken and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def _send(self) -> None:
+        if self._armed and self._asked and not self._sent:
+            self._sent = True
+            _interrupt_main()
+
+    def take(self) -> bool:
+        """Whether the signal that has just come is ours. For signal handlers: it takes no lock."""
+        ours = self._sent and not self._taken
+        self._taken = self._taken or ours
+        return ours
+
+
+def _interrupt_main() -> None:
+    if hasattr(signal, "pthread_kill"):
+        # It also ends a system call that the main thread waits in.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
 class Interruption:
     """Ctrl-C, SIGTERM and SIGHUP end the work; its clean-up they interrupt only when insisted on.
 
-    Outside of the main thread signals are somebody else's business.
+    So does a `Stop` that is armed within it, with `Superseded`. Outside of the main thread signals are somebody else's
+    business.
     """
 
     #: Signals it takes to break off the clean-up.
     _INSISTS = 3
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Stop | None = None) -> None:
         """``shielded`` is set by whoever begins to clean up."""
         self.shielded = False
+        self._stop = stop
+        self._superseded = False
         self._ignored = 0
         self._before: dict[int, Any] = {}
 
@@ -74,17 +146,32 @@ class Interruption:
         if threading.current_thread() is threading.main_thread():
             for number in signals():
                 # Whoever started us with a signal ignored (nohup, a shell's background job) means it.
-                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                ignored = signal.getsignal(number) is signal.SIG_IGN and not self._is_stops(number)
+                if signal.getsignal(number) is not None and not ignored:
                     self._before[number] = signal.signal(number, self._signalled)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        if self._stop:
+            self._stop.disarm()
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if self._ignored and kind is None:
+        if self._ignored and kind in (None, Superseded):
             raise KeyboardInterrupt
+        if self._superseded and kind is None:
+            raise Superseded
 
-    def _signalled(self, _number: int, _frame: object) -> None:
+    def _is_stops(self, number: int) -> bool:
+        return self._stop is not None and number == signal.SIGINT
+
+    def _signalled(self, number: int, _frame: object) -> None:
+        if self._stop and self._is_stops(number) and self._stop.take():
+            if not self.shielded:
+                raise Superseded
+            self._superseded = True
+            return
+        if self._before.get(number) is signal.SIG_IGN:
+            return
         if not self.shielded:
             raise KeyboardInterrupt
         self._ignored += 1

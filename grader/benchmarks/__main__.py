@@ -1,12 +1,18 @@
-"""`python -m grader.benchmarks single|list|checks|scan`."""
+"""`python -m grader.benchmarks single|watch|list|checks|scan`."""
 
 from __future__ import annotations
 
 import sys
 
-from grader.benchmarks import checks, listing, scan, single
+from grader.benchmarks import checks, listing, scan, single, watch
 
-BENCHMARKS = {"single": single.main, "list": listing.main, "checks": checks.main, "scan": scan.main}
+BENCHMARKS = {
+    "single": single.main,
+    "watch": watch.main,
+    "list": listing.main,
+    "checks": checks.main,
+    "scan": scan.main,
+}
 
 
 def main() -> int:

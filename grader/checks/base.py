@@ -63,6 +63,8 @@ class Check(BaseModel):
     #: What the check looks at (`image`, `app`): the grader makes these ready side by side, before the first check asks.
     #: What is not named here is made when it is first asked for.
     uses: ClassVar[frozenset[str]] = frozenset()
+    #: It judges what was handed in and needs no engine, so that a learner can be told before anything is built.
+    of_files: ClassVar[bool] = False
     #: Why it matters and what to try, for a rubric that does not say so itself.
     reason: ClassVar[str] = ""
     advice: ClassVar[str] = ""

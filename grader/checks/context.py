@@ -41,6 +41,7 @@ class Context(Check):
     that is in it, `**/*.pyc` every such file. The Dockerfile is always sent, whatever `.dockerignore` says.
     """
 
+    of_files: ClassVar[bool] = True
     example: ClassVar[str] = """\
 - id: small-context
   check: context

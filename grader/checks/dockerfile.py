@@ -41,6 +41,7 @@ class Dockerfile(Check):
     HEALTHCHECK; `*`, `?` and `[...]` mean what they mean in a shell.
     """
 
+    of_files: ClassVar[bool] = True
     example: ClassVar[str] = """\
 - id: two-stages
   check: dockerfile

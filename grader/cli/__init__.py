@@ -19,6 +19,7 @@ from grader.cli import folders as folder_commands
 from grader.cli import grade as grade_commands
 from grader.cli import hint as hint_commands
 from grader.cli import listing as list_commands
+from grader.cli import watch as watch_commands
 from grader.errors import CleanUpInterrupted, ExitCode, GraderError
 from grader.reports._text import one_line, printable
 from grader.running import signals
@@ -36,6 +37,7 @@ def cli() -> None:
 for _command in (
     grade_commands.grade,
     grade_commands.demo,
+    watch_commands.watch,
     list_commands.list_,
     folder_commands.start,
     folder_commands.reset,
@@ -97,7 +99,8 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
 def _tell_bug(error: Exception) -> None:
     text = (
         f"The grader itself failed: {type(error).__name__}: {one_line(str(error))[:500]}\n"
-        "  mend: this is a bug; run it again with GRADER_DEBUG=1 and report what it prints."
+        "  This is not your fault, and costs no points: it is a bug.\n"
+        "  mend:  run it again with GRADER_DEBUG=1 and report what it prints."
     )
     click.echo(_in_a_log(text), err=True)
 
@@ -105,6 +108,9 @@ def _tell_bug(error: Exception) -> None:
 def _tell(error: GraderError) -> None:
     """What, where, how to mend it."""
     lines = [f"Error: {printable(error.what)}"]
+    # Of a grading the verdict says so; this is for whatever fails around one.
+    ours = error.exit_code is ExitCode.INFRASTRUCTURE
+    lines += ["  This is not your fault: nothing that you wrote has caused it."] if ours else []
     lines += [f"  where: {printable(error.where)}"] if error.where else []
     lines += [f"  mend:  {printable(error.fix)}"] if error.fix else []
     lines += [f"  | {one_line(line)}" for line in error.log[-10:]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, verbose_option, yes_option
+from grader.cli.options import course_option, plain_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "formats", multiple=True, metavar="NAME[=FILE]", shell_complete=complete.formats,
     help="How to tell the result; repeatable. With =FILE it goes to a file. NAME is terminal (if none is given), "
-    "html (a page, as `html=report.html`), json, markdown, junit, csv, sarif, annotations, github-classroom, "
+    "plain, html (a page, as `html=report.html`), json, markdown, junit, csv, sarif, annotations, github-classroom, "
     "classroom50, gradescope or another package's.",
 )  # fmt: skip
 @click.option(
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @yes_option
 @course_option
 @verbose_option
+@plain_option
 def grade(  # noqa: PLR0913  # one parameter an option
     *,
     exercise: str | None,
@@ -57,6 +58,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     yes: bool,
     course: Path | None,
     verbose: bool,
+    plain: bool,
 ) -> int:
     """Grades a folder with a Dockerfile against an exercise.
 
@@ -75,23 +77,24 @@ def grade(  # noqa: PLR0913  # one parameter an option
     from grader.cli.recording import Recording  # noqa: PLC0415
     from grader.course import remembered  # noqa: PLC0415
     from grader.course.exercise import find_course, resolve  # noqa: PLC0415
+    from grader.learn import starters  # noqa: PLC0415
     from grader.reports import Telling  # noqa: PLC0415
     from grader.reports._workflow import unheard  # noqa: PLC0415
 
-    asked = outputs.asked_for(formats)
+    asked = outputs.asked_for(formats, plain=plain)
     chosen = resolve(find_course(course), exercise)
     rubric = remembered.load(chosen.rubric_path, types)
     _known_checks(rubric, only)
-    folder = _submission_folder(submission, exercise, chosen)
+    folder = submission_folder(submission, exercise, chosen)
     commands = [output for output in asked if output.lines and output.file is None]
     with unheard(outputs.log(asked)):
-        with ProgressView(verbose=verbose, quiet=False) as progress:
+        with ProgressView(verbose=verbose, plain=plain) as progress:
             result = grading.grade(
                 grading.Request(
                     exercise=chosen,
                     rubric=rubric,
                     folder=folder,
-                    engine=lambda: _engine(yes=yes, progress=progress),
+                    engine=lambda: find_engine(yes=yes, progress=progress),
                     only=only,
                     stand_ins=yes,
                     progress=_loading_meanwhile(asked, progress),
@@ -99,7 +102,9 @@ def grade(  # noqa: PLR0913  # one parameter an option
             )
         recording = Recording(chosen, rubric, folder, partial=bool(only))
         result = recording.counted(result)
-        telling = Telling(_dockerfile_lines(folder), verbose, _place(folder))
+        began = starters.size(chosen, rubric.settings, result)
+        before = (("starter", began),) if began is not None else ()
+        telling = Telling(_dockerfile_lines(folder), verbose, _place(folder), before)
         failure = outputs.tell(result, telling, [output for output in asked if output not in commands])
     failure = outputs.tell(result, telling, commands) or failure
     recording.keep(result, telling.dockerfile)
@@ -133,7 +138,7 @@ def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int
     results = []
     with ProgressView(verbose=True) as progress:
         progress(ProgressEvent("engine", "looking for a container engine"))
-        engine = _engine(yes=yes, progress=progress)
+        engine = find_engine(yes=yes, progress=progress)
         progress(ProgressEvent("engine", f"{engine.name} {engine.version} at {engine.endpoint}"))
         for name, folder in (("starter", chosen.starter), ("solution", solution)):
             progress(ProgressEvent("prepare", f"grading the {name}"))
@@ -174,7 +179,7 @@ def exit_code(result: GradeResult) -> int:
     return ExitCode.PASSED if result.status is Status.PASSED else ExitCode.NOT_PASSED
 
 
-def _engine(*, yes: bool, progress: Progress) -> Engine:
+def find_engine(*, yes: bool, progress: Progress) -> Engine:
     from grader.engine.connect import connect  # noqa: PLC0415
 
     return connect(agreed=yes, progress=progress)
@@ -212,7 +217,7 @@ def _known_checks(rubric: Rubric, only: Sequence[str]) -> None:
             )
 
 
-def _submission_folder(given: Path | None, name: str | None, exercise: Exercise) -> Path:
+def submission_folder(given: Path | None, name: str | None, exercise: Exercise) -> Path:
     """The folder to grade: the one given, else where one stands, else (in a clone) the exercise's own starter."""
     if given is not None:
         return given
@@ -235,8 +240,13 @@ def _dockerfile_lines(folder: Path) -> tuple[str, ...]:
     file = folder / "Dockerfile"
     if file.is_symlink() or not file.is_file() or file.stat().st_size > Limits().dockerfile:
         return ()
+    return lines_of(file.read_bytes())
+
+
+def lines_of(dockerfile: bytes) -> tuple[str, ...]:
+    """The lines of a Dockerfile, to quote from by their numbers."""
     # Not splitlines: it knows more line ends than a Dockerfile has, and the numbers would no longer fit.
-    text = file.read_bytes().decode("utf-8-sig", errors="replace")
+    text = dockerfile.decode("utf-8-sig", errors="replace")
     return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -33,12 +33,21 @@ class Output:
     lines: bool = False
 
 
-def asked_for(formats: Sequence[str]) -> list[Output]:
-    """The outputs in the order in which they are written; refused before anything is built when one cannot be."""
+#: What people read on a terminal.
+_TEXTS = ("terminal", "plain")
+
+
+def asked_for(formats: Sequence[str], *, plain: bool = False) -> list[Output]:
+    """The outputs in the order in which they are written; refused before anything is built when one cannot be.
+
+    With ``plain`` what would go to a terminal is told in plain statements.
+    """
     outputs = [output for given in formats or ("terminal",) for output in _outputs(given)]
+    if plain:
+        outputs = [replace(output, format="plain") if output.format == "terminal" else output for output in outputs]
     here = [output for output in outputs if output.file is None]
     owners = [output for output in here if not output.lines]
-    if len(owners) > 1 or (len(here) > len(owners) and owners and owners[0].format != "terminal"):
+    if len(owners) > 1 or (len(here) > len(owners) and owners and owners[0].format not in _TEXTS):
         raise UsageError(
             "Two formats cannot share the standard output", "Send one to a file, like `--format json=result.json`."
         )
@@ -50,7 +59,7 @@ def asked_for(formats: Sequence[str]) -> list[Output]:
 
 def log(outputs: Sequence[Output]) -> TextIO:
     """The stream that goes into a workflow's log: standard output, unless that is a report for another program."""
-    alone = any(o.file is None and not o.lines and o.format != "terminal" for o in outputs)
+    alone = any(o.file is None and not o.lines and o.format not in _TEXTS for o in outputs)
     return sys.stderr if alone else sys.stdout
 
 
@@ -62,7 +71,7 @@ def tell(result: GradeResult, telling: Telling, outputs: Sequence[Output]) -> Us
     for output in outputs:
         report = reports.load(output.format, output.function)
         if output.file is None:
-            _be_readable(sys.stdout, text=output.format == "terminal")
+            be_readable(sys.stdout, text=output.format in _TEXTS)
             report(result, telling, sys.stdout)
             continue
         try:
@@ -124,7 +133,7 @@ def _ends_a_line(file: Path) -> bool:
         return before.read() == b"\n"
 
 
-def _be_readable(out: TextIO, *, text: bool) -> None:
+def be_readable(out: TextIO, *, text: bool) -> None:
     """What is written for programs is UTF-8; a console that cannot show a character shows a replacement."""
     reconfigure = getattr(out, "reconfigure", None)
     if reconfigure:

@@ -203,16 +203,17 @@ class _BuildKit:
         return as_step(found, self._dockerfile) if found else None
 
     def _tell(self, vertex: Vertex) -> None:
-        if not vertex.name or vertex.name.startswith("[internal]"):
+        # "copy /context /" is how newer front ends take the context in: nothing of the learner's either.
+        if not vertex.name or vertex.name.startswith(("[internal]", "copy /context ")):
             return
         if vertex.completed and vertex.name not in self._told and not vertex.error:
             self._told.add(vertex.name)
             step = as_step(vertex, self._dockerfile)
             how = "cached" if step.cached else f"{step.duration or 0:.1f} s"
-            self._progress(ProgressEvent("build", f"{vertex.name} ({how})"))
+            self._progress(ProgressEvent("build", f"{vertex.name} ({how})", step=vertex.name))
         elif vertex.running:
             last = vertex.log.decode(errors="replace").rstrip().rpartition("\n")[2] or vertex.progress
-            self._progress(ProgressEvent("build", f"{vertex.name}  {last}".rstrip(), detail=True))
+            self._progress(ProgressEvent("build", vertex.name, detail=True, step=vertex.name, log=last))
 
 
 def _run(

@@ -101,7 +101,8 @@ class Buildah:
                 self._progress(ProgressEvent("build", line))
             elif self._steps:
                 self._steps[-1].add(line)
-                self._progress(ProgressEvent("build", line, detail=True))
+                told = self._steps[-1].text
+                self._progress(ProgressEvent("build", told, detail=True, step=told, log=line))
 
     def steps(self) -> tuple[Step, ...]:
         """The steps so far; nothing is known of the cache before the end."""

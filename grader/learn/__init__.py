@@ -1,1 +1,1 @@
-"""The learner's loop: a folder to work in, what was reached so far, hints."""
+"""The learner's loop: a folder to work in, grading on every save, what was reached so far, hints."""

@@ -21,11 +21,13 @@ class Telling:
     """What a report may use beside the result: the learner's Dockerfile to quote from, and how much is wanted.
 
     ``path`` is where the Dockerfile lies in the repository that is graded, with slashes.
+    ``before`` are earlier images to set this one beside: what each was (`starter`, `last run`) and its size in bytes.
     """
 
     dockerfile: tuple[str, ...] = ()
     verbose: bool = False
     path: str = "Dockerfile"
+    before: tuple[tuple[str, int], ...] = ()
 
 
 class Report(Protocol):

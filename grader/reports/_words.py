@@ -35,6 +35,16 @@ def verdict(result: GradeResult) -> str:
     return f"Not passed: {points}{needed}{required}."
 
 
+def not_yours(fault: Fault | None) -> str:
+    """What a learner has to know of a fault that is not theirs: whose it is, and what to do about it."""
+    if fault is Fault.AUTHOR:
+        return "This is not your fault: the exercise itself is broken. Tell who gave it to you; it costs no points."
+    return (
+        "This is not your fault: the engine, its network or the grader failed, not your files. It costs no points. "
+        "`grader doctor` looks for the cause; then grade again."
+    )
+
+
 def untold(result: GradeResult) -> Problem | None:
     """The problem of the whole that no failed check says already; an engine that has gone is told once, not once a
     check.

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from grader.course.units import human_time
 from grader.reports import _words
+from grader.reports._sizes import sizes
 from grader.reports._text import last_state, one_line
-from grader.result import Status
+from grader.result import Fault, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,12 +74,15 @@ class _Page:
             following = result.checks[index + 1] if index + 1 < len(result.checks) else None
             if blocked_by and not (following and following.got == blocked_by):
                 yield from self._wrapped(Text(one_line(blocked_by), style="dim"), Text(" " * self._indent))
-            if check.status in (Status.FAILED, Status.ERROR) and not _is_told_above(check, result):
+            if check.status in (Status.FAILED, Status.ERROR) and not is_told_above(check, result):
                 yield from self._details(check)
                 yield Text()
             elif self._telling.verbose and check.status is Status.PASSED:
                 yield from self._wrapped(Text(one_line(check.got), style="dim"), Text(" " * self._indent))
         yield Text()
+        if result.image:
+            yield from map(Text, sizes(result.image, self._telling, self._width))
+            yield Text()
         for line in _summary(result, verbose=self._telling.verbose):
             yield from self._wrapped(line)
 
@@ -107,6 +111,8 @@ class _Page:
         yield from self._log(log)
 
     def _problem(self, problem: Problem) -> Iterator[Text]:
+        if problem.fault is not Fault.LEARNER:
+            yield from self._wrapped(Text(_words.not_yours(problem.fault), style=_STYLE[Status.ERROR]))
         yield from self._row("what", problem.what)
         yield from self._row("where", problem.where)
         if problem.line is not None:
@@ -172,12 +178,18 @@ def _heading(result: GradeResult) -> Text:
     return Text.assemble((result.exercise, "bold"), f"  {one_line(result.title)}", (f"  {name}", "dim"))
 
 
-def _is_told_above(check: CheckResult, result: GradeResult) -> bool:
+def is_told_above(check: CheckResult, result: GradeResult) -> bool:
+    """Whether the problem of the whole, told first, says what a check met."""
     return bool(check.status is Status.ERROR and result.problem and check.got == result.problem.what)
 
 
 def _summary(result: GradeResult, *, verbose: bool) -> list[Text]:
-    lines = [Text(line) for line in _words.ingredients(result)]
+    lines = []
+    # Above, a problem has said so already.
+    if result.status is Status.ERROR and not result.problem:
+        lines.append(Text(_words.not_yours(result.fault), style=_STYLE[Status.ERROR]))
+    if result.engine and result.engine.stand_ins:
+        lines.append(Text(_words.stand_ins(result.engine.stand_ins)))
     lines += [Text(one_line(note), style="dim") for note in result.notes]
     if verbose:
         phases = ", ".join(f"{name} {human_time(seconds)}" for name, seconds in result.phases.items())
@@ -188,5 +200,7 @@ def _summary(result: GradeResult, *, verbose: bool) -> list[Text]:
 
 def verdict(result: GradeResult) -> Text:
     """The last line: what it comes to."""
+    if result.status is Status.ERROR:
+        return Text("Not graded: this is not your fault, and it costs no points.", style=_STYLE[Status.ERROR])
     style = "bold green" if result.status is Status.PASSED else _STYLE[result.status]
     return Text(_words.verdict(result), style=style)

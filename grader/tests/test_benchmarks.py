@@ -29,6 +29,13 @@ def test_the_single_benchmark_tells_a_ratio_or_what_it_needs() -> None:
 
 
 @pytest.mark.usefixtures("engine")
+def test_the_watch_benchmark_tells_its_ratios_or_what_it_needs() -> None:
+    done = run("watch", "1")
+    told = done.stdout.count("ratio of the medians") == 2 and "save to structure" in done.stdout
+    assert (done.returncode == 0 and told) or "This benchmark needs" in done.stderr, done.stderr
+
+
+@pytest.mark.usefixtures("engine")
 def test_the_scan_benchmark_tells_its_ratios_or_what_it_needs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

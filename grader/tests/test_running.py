@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
 
 import pytest
 
-from grader.running import Background, Part
+from grader.running import Background, Interruption, Part, Stop, Superseded
 
 
 def test_it_is_made_once_and_not_before_it_is_asked_for() -> None:
@@ -41,3 +43,74 @@ def test_who_asks_meanwhile_waits_for_the_one_that_makes_it() -> None:
     assert part.get() is True
     background.join(5)
     assert not background.busy()
+
+
+def work(stop: Stop, interruption: Interruption) -> None:
+    """In the main thread, until it is ended."""
+    stop.arm()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+    pytest.fail(f"nobody ended it ({interruption})")
+
+
+def test_another_thread_ends_work_in_the_main_thread() -> None:
+    stop = Stop()
+    before = signal.getsignal(signal.SIGINT)
+    for _ in range(20):  # it serves one work after the other, and no signal is left over for the next
+        with pytest.raises(Superseded), Interruption(stop) as interruption:  # noqa: PT012
+            threading.Thread(target=stop.ask).start()
+            work(stop, interruption)
+        stop.clear()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_asked_before_it_began_it_ends_at_once_unless_that_was_heeded() -> None:
+    stop = Stop()
+    stop.ask()
+    with pytest.raises(Superseded), Interruption(stop) as interruption:
+        work(stop, interruption)
+    stop.clear()
+    with Interruption(stop):
+        stop.arm()
+
+
+def test_during_the_clean_up_it_waits_for_its_end_and_asking_often_breaks_nothing_off() -> None:
+    stop, ended = Stop(), False
+    with pytest.raises(Superseded), Interruption(stop) as interruption:  # noqa: PT012
+        stop.arm()
+        interruption.shielded = True
+        for _ in range(10):
+            stop.ask()
+        ended = True
+    assert ended
+
+
+def test_a_person_who_interrupts_as_well_is_heeded_first() -> None:
+    stop = Stop()
+    with pytest.raises(KeyboardInterrupt) as raised, Interruption(stop) as interruption:  # noqa: PT012
+        stop.arm()
+        interruption.shielded = True
+        stop.ask()
+        signal.raise_signal(signal.SIGINT)
+    assert raised.type is KeyboardInterrupt
+
+
+def test_where_ctrl_c_is_ignored_it_stays_so_and_work_can_be_ended_all_the_same() -> None:
+    stop = Stop()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(Superseded), Interruption(stop) as interruption:  # noqa: PT012
+            signal.raise_signal(signal.SIGINT)
+            threading.Thread(target=stop.ask).start()
+            work(stop, interruption)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_when_nothing_goes_on_asking_ends_nothing() -> None:
+    stop = Stop()
+    stop.ask()
+    with Interruption(stop):
+        pass

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from grader.tests.cli.programs import run
+
 
 @pytest.mark.parametrize("command", [[Path(sys.executable).parent / "grader"], [sys.executable, "-m", "grader"]])
 def test_the_commands_begin(command: list[str]) -> None:
@@ -44,3 +46,20 @@ main()
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "True", done.stderr
+
+
+def test_a_fault_that_is_not_the_learners_is_called_so(tmp_path: Path) -> None:
+    env = {"DOCKER_HOST": "unix:///nonexistent"}
+    around = run("grader", "bases", "1", env=env)
+    assert around.returncode == 3
+    assert "This is not your fault" in around.stderr
+    wrong = run("grader", "bases", "nothing", env=env)
+    assert wrong.returncode == 2
+    assert "fault" not in wrong.stderr
+    (tmp_path / "Dockerfile").write_text("FROM python:3.11-slim\n")
+    graded = run("grade", "3", "--plain", "--only", "builds", cwd=tmp_path, env=env)
+    assert graded.returncode == 3
+    lines = graded.stdout.splitlines()
+    assert lines[0] == f"03-multi-stage-builds, Multi-stage builds, submission {tmp_path.name}."
+    assert lines[1].startswith("This is not your fault")
+    assert lines[-1] == "Not graded: this is not your fault, and it costs no points."

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Formats whose text is never a command, wherever it is printed; the others are commands, are kept between tokens, or
 #: are a page for a browser.
-INERT = sorted(set(names()) - {"terminal", "annotations", "html"})
+INERT = sorted(set(names()) - {"terminal", "plain", "annotations"})
 VALID_JSON = jsonschema.Draft202012Validator(RESULT)
 VALID_CLASSROOM50 = jsonschema.Draft202012Validator(SCHEMA)
 
@@ -71,11 +71,12 @@ def test_nothing_is_a_command_to_githubs_runner(name: str, kind: str) -> None:
 
 @each_case
 def test_on_a_log_the_terminals_verdict_is_between_tokens(name: str, kind: str) -> None:
-    out = io.StringIO()
-    with _workflow.unheard(out):
-        out.write(hostile("terminal", name, kind))
-    assert commands(out.getvalue() + "\n::notice::after") == commands("::notice::after")
-    assert not controls(out.getvalue())
+    for form in ("terminal", "plain"):
+        out = io.StringIO()
+        with _workflow.unheard(out):
+            out.write(hostile(form, name, kind))
+        assert commands(out.getvalue() + "\n::notice::after") == commands("::notice::after")
+        assert not controls(out.getvalue())
 
 
 @each_case

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,10 @@ import pytest
 from rich.cells import cell_len
 
 from grader.reports import Telling
+from grader.reports._sizes import sizes
 from grader.reports._text import clipped, last_state, one_line, printable
 from grader.reports.terminal import write
+from grader.result import Fault, ImageResult, LayerResult, Problem
 from grader.tests.reports.results import ALL, DOCKERFILE, FAILED, HOSTILE, HOSTILE_DOCKERFILE
 
 if TYPE_CHECKING:
@@ -60,6 +63,35 @@ def test_no_line_is_too_long_or_ends_in_blanks(
     lines = told(result, io.StringIO(), dockerfile=HOSTILE_DOCKERFILE).split("\n")
     assert [line for line in lines if cell_len(line) > columns or line != line.rstrip()] == []
     assert not re.search(r"\n\n\n", "\n".join(lines))
+
+
+def test_bars_keep_their_proportions_and_go_where_there_is_no_room_for_them() -> None:
+    image = ImageResult("sha256:ab", 153_000_000, 147_000_000, 0, (LayerResult(7, "RUN pip install", 6_000_000, 0),))
+    wide = sizes(image, Telling(before=(("starter", 306_000_000),)), 80)
+    bars = [line.count("#") for line in wide]
+    assert bars == [32, 15, 16, 32]
+    assert wide[2].endswith("153 MB  6 MB over its base")
+    assert [line[8:17].strip() for line in wide] == ["starter", "its base", "image", "line 7"]
+    assert not any("#" in line for line in sizes(image, Telling(), 40))
+
+
+def test_the_largest_layers_are_shown_and_the_rest_is_added_up() -> None:
+    layers = tuple(LayerResult(line, f"RUN step {line}", line * 1_000_000, 0) for line in range(1, 10))
+    image = ImageResult("sha256:ab", 45_000_000, 0, 0, (*layers, LayerResult(None, "WORKDIR /app", 0, 0)))
+    shown = sizes(image, Telling(), 80)
+    assert "and 3 more with 6 MB" in shown[-1]
+    assert [line for line in shown if "step 3" in line] == []
+    assert len([line for line in sizes(image, Telling(verbose=True), 80) if "RUN step" in line]) == 9
+
+
+def test_a_fault_of_ours_is_told_in_words_that_no_learner_takes_for_their_own() -> None:
+    text = " ".join(told(ALL["error"], io.StringIO()).split())
+    assert "This is not your fault" in text
+    assert "grader doctor" in text
+    assert "costs no points" in text
+    assert "fault" not in told(FAILED, io.StringIO())
+    author = replace(ALL["error"], problem=Problem("x", "", "", Fault.AUTHOR), checks=())
+    assert "the exercise itself is broken" in told(author, io.StringIO())
 
 
 def test_colour_on_a_terminal_only_and_never_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
