@@ -296,7 +296,11 @@ class Maker:
     def _prepare_sandbox(self) -> Sandbox:
         from grader.engine.sandbox import Sandbox  # noqa: PLC0415  # see `_load_what_comes_after`
 
-        sandbox = Sandbox(self._ready.get(), self._run.labels, probes=[base.reference for base in self.bases])
+        # Those that the Dockerfile starts from are present. Another of the exercise's may be, too, and have the Python
+        # that theirs lack; it is not worth a pull.
+        allowed = map(policy.normalise, self._settings.bases)
+        probes = list(dict.fromkeys([*(base.reference for base in self.bases), *allowed]))
+        sandbox = Sandbox(self._ready.get(), self._run.labels, probes=probes)
         sandbox.prepare()
         return sandbox
 

@@ -122,8 +122,9 @@ class Dockerfile(Check):
         expected = self.expectation()
         faults = list(dict.fromkeys(self._faults(parsed)))
         if not faults:
-            used = len(parsed.used)
-            got = f"{used} stage{'s' * (used != 1)}; the last starts from {parsed.base_image(parsed.final)}"
+            count, used = len(parsed.stages), len(parsed.used)
+            aside = f", of which the image needs {used}" if used < count else ""
+            got = f"{count} stage{'s' * (count != 1)}{aside}; the last starts from {parsed.base_image(parsed.final)}"
             return passed(expected=expected, got=got, line=parsed.final.line)
         got = "; ".join(what for what, _ in faults[:_TOLD])
         more = f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""

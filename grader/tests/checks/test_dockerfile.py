@@ -50,6 +50,7 @@ def test_nothing_crosses(dockerfile: str) -> None:
 
 def test_an_idle_stage_is_counted_and_named_as_such() -> None:
     assert judged(TWO, IDLE).got == "1 stage, and 1 that the final image takes nothing from"
+    assert judged("check: dockerfile, stages: {min: 1}", IDLE).got.startswith("2 stages, of which the image needs 1;")
 
 
 def test_what_only_a_trigger_would_take_is_idle() -> None:
