@@ -139,7 +139,7 @@ class Client:
         """SystemVersion; without ``api_version`` in whatever version the engine likes best."""
         return self._call("GET", "/version", prefix=None if api_version else "")
 
-    def inspect_image(self, image: str) -> Any:
+    def inspect_image(self, image: str | Mapping[str, Any]) -> Any:
         """ImageInspect."""
         return self._call("GET", f"/images/{_quoted(image)}/json")
 
@@ -149,7 +149,7 @@ class Client:
             return self.library.images(*others, **options)
         return self._call("GET", "/images/json", {"filters": _filters(options["filters"])})
 
-    def remove_image(self, image: str, **options: bool) -> Any:
+    def remove_image(self, image: str | Mapping[str, Any], **options: bool) -> Any:
         """ImageDelete."""
         return self._call("DELETE", f"/images/{_quoted(image)}", options)
 
@@ -176,11 +176,11 @@ class Client:
         }
         return self._call("POST", "/containers/create", data=json.dumps(body).encode())
 
-    def start(self, container: str) -> None:
+    def start(self, container: str | Mapping[str, Any]) -> None:
         """ContainerStart."""
         self._call("POST", f"/containers/{_quoted(container)}/start")
 
-    def inspect_container(self, container: str) -> Any:
+    def inspect_container(self, container: str | Mapping[str, Any]) -> Any:
         """ContainerInspect."""
         return self._call("GET", f"/containers/{_quoted(container)}/json")
 
@@ -190,7 +190,7 @@ class Client:
             return self.library.containers(*others, **options)
         return self._call("GET", "/containers/json", options | {"filters": _filters(options["filters"])})
 
-    def remove_container(self, container: str, **options: bool) -> None:
+    def remove_container(self, container: str | Mapping[str, Any], **options: bool) -> None:
         """ContainerDelete."""
         self._call("DELETE", f"/containers/{_quoted(container)}", options)
 
@@ -331,8 +331,9 @@ def _as_the_library_tells_it() -> Iterator[None]:
         raise sdk.requests.ConnectionError(error) from error
 
 
-def _quoted(name: str) -> str:
-    return quote(name, safe="/:")
+def _quoted(thing: str | Mapping[str, Any]) -> str:
+    """A name or an id; the library also takes what the engine answered when it made the thing."""
+    return quote(thing if isinstance(thing, str) else str(thing["Id"]), safe="/:")
 
 
 def _is_simple(filters: Mapping[str, Any]) -> bool:
