@@ -282,7 +282,7 @@ def test_a_redirection_is_followed_but_never_to_a_less_safe_place(server: Server
     assert find_course(fetched(f"{server.url}/moved.tar.gz").folder).title == "A far course"
     for target in ("file:///etc/passwd", "ftp://127.0.0.1/x"):
         server.answers["/evil.tar.gz"] = (302, {"Location": target})
-        with pytest.raises(UsageError, match="answers with 302|not safe"):
+        with pytest.raises(UsageError, match=r"answers with 302|not safe"):
             fetched(f"{server.url}/evil.tar.gz")
     secure = urllib.request.Request("https://host/course.zip")
     with pytest.raises(UsageError, match="not safe"):
