@@ -56,13 +56,16 @@ def prepare(config: pytest.Config) -> None:
 
 
 def _refuse_inside(config: pytest.Config, submission: Path) -> None:
-    places = {"its settings": config.inipath, "its root": config.rootpath, "": config.invocation_params.dir}
+    places = {
+        "pytest takes its settings from the submission": config.inipath,
+        "pytest's root is in the submission": config.rootpath,
+        "pytest was started in the submission": config.invocation_params.dir,
+    }
     for what, place in places.items():
         if place is not None and place.resolve().is_relative_to(submission):
-            told = f", and has {what} from there" if what else ""
             raise pytest.UsageError(
-                f"pytest was started in the submission{told}: {place}\n"
-                "Nothing there may have a say in its own grading: go to a folder outside of it."
+                f"{what}: {place}\nNothing there may have a say in its own grading: start pytest in a folder outside "
+                "of it, and name none of its files."
             )
 
 

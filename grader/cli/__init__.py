@@ -11,6 +11,7 @@ import click
 
 from grader import __version__
 from grader.cli import authoring as authoring_commands
+from grader.cli import classroom as classroom_commands
 from grader.cli import engine as engine_commands
 from grader.cli import exercises as exercise_commands
 from grader.cli import grade as grade_commands
@@ -36,6 +37,7 @@ for _command in (
     exercise_commands.schema,
     authoring_commands.verify,
     authoring_commands.new,
+    classroom_commands.classroom,
     engine_commands.doctor,
     engine_commands.engine,
     engine_commands.bases,

@@ -156,7 +156,7 @@ def test_pytest_started_in_the_submission_is_refused(inner: str, hostile: Path) 
     (hostile / "learner/pytest.ini").write_text("[pytest]\naddopts = -k nothing\npythonpath = .\n")
     done = start(hostile, cwd=hostile / inner)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "pytest was started in the submission" in done.stderr
+    assert "pytest takes its settings from the submission" in done.stderr
     assert not (hostile / "was-run").exists()
 
 
@@ -169,8 +169,9 @@ def test_settings_that_name_a_plugin_of_the_submission_find_none(hostile: Path) 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["learner"], "no other tests"),
-        (["learner/test_mine.py"], "no other tests"),
+        (["learner"], "pytest takes its settings from the submission"),
+        (["learner/test_mine.py"], "pytest takes its settings from the submission"),
+        (["exercises"], "no other tests"),
         (["--grader-exercise=none"], "There is no exercise `none`"),
         (["--grader-submission=none"], "is no folder"),
         (["--grader-course=ftp://x/y"], "cannot be read from ftp://"),
