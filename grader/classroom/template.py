@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.classroom.pinned import ACTIONS
+from grader.course.suggest import listed
 from grader.errors import UsageError
 from grader.submission.files import LITTER
 
@@ -114,7 +115,7 @@ def _values(asked: Asked) -> dict[str, Any]:
         "exercise": exercise.id,
         "title": asked.title,
         "task": exercise.readme.read_text(encoding="utf-8") if exercise.readme.is_file() else f"# {asked.title}\n",
-        "submit": " and ".join(f"`{name}`" for name in asked.submit),
+        "submit": listed(asked.submit),
         "course": asked.course,
         "grader": asked.grader,
         "agreed": " --yes" if asked.agreed else "",
