@@ -32,10 +32,11 @@ class Step:
 
 @dataclass
 class Machine:
-    """One job on a fresh machine; ``cache`` is what the cache action keeps between machines."""
+    """One job on a fresh machine; ``cache`` is what the cache action keeps, ``given`` the machine's own environment."""
 
     root: Path
     cache: Path
+    given: dict[str, str]
     env: dict[str, str] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
     log: list[Step] = field(default_factory=list)
@@ -55,21 +56,17 @@ class Machine:
             return self
         for number, step in enumerate(job["steps"]):
             self._step(number, step)
-        for source, target in self.later if not self.failed else ():
+        # A path that is not there is a warning of the cache action, and no failure.
+        for source, target in ((s, t) for s, t in self.later if s.is_file() and not self.failed):
             shutil.copyfile(source, target)
         return self
 
     def _start(self, env: dict[str, Any]) -> dict[str, str]:
         """Nothing of this process but what a hosted machine has, too, and where its container engine is."""
-        kept = ("PATH", "LANG", "DOCKER_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_INDEX_URL", "PIP_CERT")
-        start = {name: os.environ[name] for name in kept if name in os.environ}
-        start |= {"CI": "true", "GITHUB_ACTIONS": "true", "HOME": str(self.root / "home")}
-        start |= {
-            "GITHUB_WORKSPACE": str(self.root / "work"),
-            "RUNNER_TEMP": str(self.root / "temp"),
-            "RUNNER_OS": "Linux",
-        }
-        return start | {name: str(value) for name, value in env.items()}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "DOCKER_HOST") if name in os.environ}
+        start = kept | {"CI": "true", "GITHUB_ACTIONS": "true", "RUNNER_OS": "Linux", "HOME": str(self.root / "home")}
+        start |= {"GITHUB_WORKSPACE": str(self.root / "work"), "RUNNER_TEMP": str(self.root / "temp")}
+        return start | self.given | {name: str(value) for name, value in env.items()}
 
     def _step(self, number: int, step: dict[str, Any]) -> None:
         done = Step(step["name"])
