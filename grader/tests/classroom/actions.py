@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import site
 import subprocess
-import sys
+import venv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,10 @@ class Step:
 
 @dataclass
 class Machine:
-    """One job on a fresh machine; ``cache`` is what the cache action keeps, ``given`` the machine's own environment."""
+    """One job on a fresh machine; ``cache`` is what the cache action keeps between machines."""
 
     root: Path
     cache: Path
-    given: dict[str, str]
     env: dict[str, str] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
     log: list[Step] = field(default_factory=list)
@@ -65,8 +65,9 @@ class Machine:
         """Nothing of this process but what a hosted machine has, too, and where its container engine is."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "DOCKER_HOST") if name in os.environ}
         start = kept | {"CI": "true", "GITHUB_ACTIONS": "true", "RUNNER_OS": "Linux", "HOME": str(self.root / "home")}
+        start |= {"PIP_NO_DEPS": "1", "PIP_NO_COMPILE": "1"}
         start |= {"GITHUB_WORKSPACE": str(self.root / "work"), "RUNNER_TEMP": str(self.root / "temp")}
-        return start | self.given | {name: str(value) for name, value in env.items()}
+        return start | {name: str(value) for name, value in env.items()}
 
     def _step(self, number: int, step: dict[str, Any]) -> None:
         done = Step(step["name"])
@@ -88,11 +89,7 @@ class Machine:
             command = ["git", "clone", "--quiet", "--depth=1", self.repository.as_uri(), str(self.root / "work")]
             subprocess.run(command, check=True, capture_output=True)
         elif action == "actions/setup-python":
-            tools = self.root / "tools"
-            tools.mkdir()
-            for name in ("python", "python3"):
-                (tools / name).symlink_to(sys.executable)
-            self.env["PATH"] = f"{tools}{os.pathsep}{self.env['PATH']}"
+            self._set_up_python(self.root / "tools")
         elif action == "actions/cache":
             kept, path = self.cache / given["key"], Path(given["path"])
             if kept.is_file():
@@ -102,6 +99,13 @@ class Machine:
         else:
             raise AssertionError(f"say in this model what {action} does")
         return True
+
+    def _set_up_python(self, tools: Path) -> None:
+        """A Python of the machine's own, that finds pip and the grader's dependencies in this environment."""
+        venv.create(tools, symlinks=True)
+        (packages,) = tools.glob("lib/python*/site-packages")
+        (packages / "tried-elsewhere.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+        self.env["PATH"] = f"{tools / 'bin'}{os.pathsep}{self.env['PATH']}"
 
     def _shell(self, number: int, step: dict[str, Any], done: Step) -> bool:
         files = {name: self.root / "files" / f"{number}-{name}" for name in ("output", "env", "path", "summary")}

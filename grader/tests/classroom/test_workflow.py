@@ -87,12 +87,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> 
 
 
 def fresh(tmp_path: Path, name: str) -> Machine:
-    """A machine where pip finds the grader's dependencies installed: they are not what is tried here."""
-    return Machine(tmp_path / name, tmp_path / "cache", INSTALLED)
+    """A machine on which nothing was run yet."""
+    return Machine(tmp_path / name, tmp_path / "cache")
 
 
 #: pip leaves the grader's dependencies alone, and Python finds those of this environment.
-INSTALLED = {"PIP_NO_DEPS": "1", "PYTHONPATH": os.pathsep.join(site.getsitepackages())}
+INSTALLED = {"PIP_NO_DEPS": "1", "PIP_NO_COMPILE": "1", "PYTHONPATH": os.pathsep.join(site.getsitepackages())}
 
 
 WORKFLOW = ".github/workflows/grade.yml"
@@ -197,7 +197,7 @@ def test_a_learner_cannot_change_the_verdict_of_the_instructors_run(
     (repository / WORKFLOW).write_text(edited)
     committed(repository)
     tried = graded(fresh(tmp_path, "second"), repository, pristine)
-    command = [Path(sys.executable).parent / "grade", "1", "--course", far, "--format", "json", "--yes"]
+    command = [str(Path(sys.executable).parent / "grade"), "1", "--course", far, "--format", "json", "--yes"]
     own = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     for result in (tried, json.loads(own.stdout)):
         assert verdict(result) == verdict(plain)
@@ -267,20 +267,17 @@ def started(autograder: Path, checkout: Path, engine: str) -> subprocess.Complet
     return subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, check=False, timeout=300)
 
 
-@pytest.mark.parametrize(("dockerfile", "score"), [(GOOD, 22), (BASE, 15)])
-def test_the_autograder_writes_the_grade(
-    dockerfile: str, score: int, autograder: Path, engine: Engine, tmp_path: Path
-) -> None:
+def test_the_autograder_writes_the_grade(autograder: Path, engine: Engine, tmp_path: Path) -> None:
     checkout = autograder / "repository"
     assert not (checkout / ".github").exists()
-    write_files(checkout, HOSTILE | {"Dockerfile": dockerfile})
+    write_files(checkout, HOSTILE | {"Dockerfile": BASE})
     outside = tmp_path / "outside"
     outside.write_text("mine")
     (checkout / "release-body.md").symlink_to(outside)
     done = started(autograder, checkout, engine.endpoint)
     assert done.returncode == 0, done.stderr
     result = json.loads((checkout / "result.json").read_text())
-    assert result["score"] == score
+    assert result["score"] == 15
     assert "It says who made it" in (checkout / "release-body.md").read_text()
     assert outside.read_text() == "mine"
 
