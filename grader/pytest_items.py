@@ -4,8 +4,9 @@ A failed check is a failed test. What could not be judged through a fault of our
 error of the test's setup, so that no report of pytest's shows it as the learner's failure. A check that waits for
 another one that did not pass is skipped, as in `grade`.
 
-Of the folder that is graded pytest loads nothing: no conftest.py at all is loaded, only the rubric is collected, and a
-pytest that was started in the submission, and so took its settings from there, is refused.
+Of the folder that is graded nothing is loaded: no conftest.py at all, and only the rubric is collected. A pytest that
+was started in the submission, or was given its files, has taken its settings from there before any plugin is asked, and
+with them whatever plugins they name: it is refused, and nothing is graded.
 """
 
 from __future__ import annotations

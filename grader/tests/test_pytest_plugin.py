@@ -160,17 +160,18 @@ def test_pytest_started_in_the_submission_is_refused(inner: str, hostile: Path) 
     assert not (hostile / "was-run").exists()
 
 
-def test_settings_that_name_a_plugin_of_the_submission_find_none(hostile: Path) -> None:
-    done = start(hostile, cwd=hostile / "learner")
-    assert done.returncode != 0
-    assert not (hostile / "was-run").exists()
+@pytest.mark.parametrize("arguments", [[], ["learner"], ["learner/test_mine.py"]])
+def test_where_pytest_itself_trusts_the_submission_there_is_no_verdict(arguments: list[str], hostile: Path) -> None:
+    """Before any plugin is asked, pytest loads those that the settings name where it is started: nothing is graded."""
+    done = start(hostile, *arguments, cwd=hostile if arguments else hostile / "learner")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "pytest takes its settings from the submission" in done.stderr
+    assert told(done) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["learner"], "pytest takes its settings from the submission"),
-        (["learner/test_mine.py"], "pytest takes its settings from the submission"),
         (["exercises"], "no other tests"),
         (["--grader-exercise=none"], "There is no exercise `none`"),
         (["--grader-submission=none"], "is no folder"),
