@@ -27,6 +27,8 @@ ACTIONS = {
 }
 _PACKAGE = "image-grader"
 _COMMIT = re.compile(r"@[0-9a-f]{40}\b")
+# `git@host:owner/repository`, and the same as an address: a classroom's machines have no key, and read it over https.
+_BY_KEY = re.compile(r"(?:ssh://)?git@(?P<host>[\w.-]+)[:/](?P<path>[^:]+)")
 _GRADER_FIX = (
     f"Name a version or a commit with --grader, like `{_PACKAGE}==1.2` or "
     f"`git+https://host/owner/repository@<the commit's 40 digits>`."
@@ -108,7 +110,9 @@ def _of_checkout(folder: Path, option: str) -> address.Address:
         )
     inner = folder.resolve().relative_to(root.resolve()).as_posix()
     subdirectory = "" if inner in (".", "exercises") else inner
-    found = address.parse(url if "://" in url or "@" in url else Path(url).resolve().as_uri())
+    if key := _BY_KEY.fullmatch(url):
+        url = f"https://{key['host']}/{key['path']}"
+    found = address.parse(url if "://" in url else Path(url).resolve().as_uri())
     if found is None or found.kind != "git":
         raise UsageError("The repository's `origin` is no address", f"Name one with {option}.", where=url)
     return address.Address("git", found.url, commit, subdirectory=subdirectory)

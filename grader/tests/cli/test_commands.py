@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from grader.engine.connect import Engine
 
-COMMANDS = sorted([*cli.commands, *(f"engine {name}" for name in cli.commands["engine"].commands)])  # type: ignore[attr-defined]
+COMMANDS = sorted([*cli.commands, "classroom init", *(f"engine {name}" for name in cli.commands["engine"].commands)])  # type: ignore[attr-defined]
 #: What does not exist on Windows.
 POSIX_ONLY = ("fcntl", "pwd", "grp", "termios", "resource", "tty", "pty", "syslog", "spwd", "crypt")
 
