@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from grader.cli.options import CourseParam
 from grader.errors import UsageError
+
+if TYPE_CHECKING:
+    from grader.classroom.template import Asked
 
 
 @click.group(short_help="Repositories in which learners work.")
@@ -62,15 +67,15 @@ def init(  # noqa: PLR0913  # one parameter an option
     template.write(content, folder)
     click.echo(f"Written to {folder}: {len(content)} files")
     click.echo(f"  course  {asked.course}\n  grader  {asked.grader}\n\nNext:")
-    click.echo(_next_github(folder) if platform == "github" else _next_classroom50(folder))
+    click.echo(_next_github(folder, asked) if platform == "github" else _next_classroom50(folder))
 
 
-def _next_github(folder: Path) -> str:
+def _next_github(folder: Path, asked: Asked) -> str:
     return (
-        f"  cd {folder} && git init -b main && git add -A && git commit -m 'Exercise'\n"
+        f"  cd {shlex.quote(str(folder))} && git init -b main && git add -A && git commit -m 'Exercise'\n"
         "      then push it to GitHub, and mark the repository as a template in its settings\n"
         "  What CI tells is for the learner. The grade of record is that of your own run:\n"
-        "      grade EX --course WHERE --submission THEIR-REPOSITORY"
+        f"      grade {asked.exercise.id} --course {shlex.quote(asked.course)} --submission THEIR-REPOSITORY"
     )
 
 

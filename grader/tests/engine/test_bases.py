@@ -19,6 +19,7 @@ from grader.engine.pull import PullError, Trouble
 from grader.engine.standin import layer, making, recipe, unpack
 from grader.errors import EngineError, ExitCode
 from grader.result import Fault, ProgressEvent, silent
+from grader.tests.cli import programs
 from grader.tests.engine.registry import Registry, serving
 from grader.tests.engine.registry import layer as tiny_layer
 
@@ -122,6 +123,31 @@ def test_what_was_pulled_is_kept_and_loaded(engine: Engine, registry: Registry, 
     assert keep.load(engine, references, file)
     registry.silent.set()
     assert bases.ensure(engine, references, stand_ins=False) == found
+
+
+def test_a_workflow_has_them_in_its_file(engine: Engine, registry: Registry, tmp_path: Path) -> None:
+    reference, file = f"{registry.host}/base:1", tmp_path / "bases.tar"
+    rubric = programs.RUBRIC.replace("debian:bookworm-slim", reference).replace(
+        "app: {port: 5000, ready: {within: 60s}}\n", ""
+    )
+    folder, _ = programs.course(tmp_path, rubric, "")
+    command = ("bases", "1", "--course", str(folder), "--archive", str(file))
+    first = programs.run("grader", *command)
+    assert (first.returncode, f"kept in {file}: {reference}" in first.stderr) == (0, True)
+    untag(engine, reference)
+    registry.silent.set()
+    second = programs.run("grader", *command)
+    assert second.returncode == 0, second.stderr
+    assert f"loaded from {file}" in second.stderr
+    assert f"{reference}  the real image" in second.stdout
+    untag(engine, reference)
+    registry.silent.clear()
+    file.write_bytes(b"nonsense" * 100)
+    third = programs.run("grader", *command)
+    assert third.returncode == 0, third.stderr
+    assert "they are pulled, and it is made again" in third.stderr
+    untag(engine, reference)
+    assert keep.load(engine, [reference], file)
 
 
 def test_a_stand_in_is_not_kept(engine: Engine, tmp_path: Path) -> None:
