@@ -71,7 +71,7 @@ def run(engine: Engine, image: str, *command: str, entrypoint: str | None = None
         list(command),
         entrypoint=entrypoint,
         labels={"grader.run": "test-bases"},
-    )
+    )["Id"]
     try:
         client.start(container)
         code = client.wait(container, timeout=120)["StatusCode"]
