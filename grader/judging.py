@@ -38,13 +38,21 @@ def judge(subject: Subject, chosen: Sequence[Check], progress: Progress) -> tupl
     reported: dict[int, str] = {}
     for check in chosen:
         blocker = blocked_by or next((needed for needed in check.needs if needed in unmet), "")
-        found = (_skipped(check, blocker),) if blocker else _judged(check, subject, reported, progress)
+        found = (skipped(check, blocker),) if blocker else _judged(check, subject, reported, progress)
         if any(result.status is not Status.PASSED for result in found):
             unmet.add(check.id)
         if check.required and any(result.status is Status.FAILED for result in found):
             blocked_by = check.id
         results.extend(_shown(check, result) for result in found)
     return tuple(results)
+
+
+def judge_one(check: Check, subject: Subject, reported: dict[int, str], progress: Progress) -> tuple[CheckResult, ...]:
+    """The verdict on a check alone; what it waits for (``required``, ``needs``) is the caller's to look at.
+
+    ``reported`` remembers, from one call to the next, the errors that a check has told already.
+    """
+    return tuple(_shown(check, result) for result in _judged(check, subject, reported, progress))
 
 
 def _judged(check: Check, subject: Subject, reported: dict[int, str], progress: Progress) -> tuple[CheckResult, ...]:
@@ -61,7 +69,7 @@ def _run_check(check: Check, subject: Subject, reported: dict[int, str]) -> tupl
             outcome = _outcome(check, subject)
     except SubmissionError as error:
         first = reported.setdefault(id(error), check.id)
-        return (_skipped(check, first) if first != check.id else _failed_by(check, error),)
+        return (skipped(check, first) if first != check.id else _failed_by(check, error),)
     except GraderError as error:
         return (_error(check, error),)
     except Exception as error:  # noqa: BLE001  # a bug of ours must never cost a learner points
@@ -140,7 +148,8 @@ def _told(check: Check) -> dict[str, Any]:
     }
 
 
-def _skipped(check: Check, blocker: str) -> CheckResult:
+def skipped(check: Check, blocker: str) -> CheckResult:
+    """The verdict on a check that waits for another one, which did not pass."""
     return CheckResult(
         **_told(check),
         status=Status.SKIPPED,

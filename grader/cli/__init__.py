@@ -11,6 +11,7 @@ import click
 
 from grader import __version__
 from grader.cli import authoring as authoring_commands
+from grader.cli import classroom as classroom_commands
 from grader.cli import completion as completion_commands
 from grader.cli import doctor as doctor_commands
 from grader.cli import engine as engine_commands
@@ -48,6 +49,7 @@ for _command in (
     authoring_commands.verify,
     authoring_commands.new,
     doctor_commands.doctor,
+    classroom_commands.classroom,
     engine_commands.engine,
     engine_commands.bases,
     engine_commands.clean,

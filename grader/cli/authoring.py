@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, verbose_option, yes_option
+from grader.cli.options import course_option, own_course_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _exit_code(proofs: Sequence[Proof]) -> int:
 
 @click.command(short_help="Begins an exercise that verifies as it stands.")
 @click.argument("name")
-@course_option
+@own_course_option
 def new(*, name: str, course: Path | None) -> None:
     """Begins an exercise: task, starter, rubric, solution, and a broken Dockerfile for each check.
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from grader.cli import complete
 from grader.cli.options import course_option, yes_option
-from grader.errors import ExitCode, UsageError
+from grader.errors import EngineError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from grader.engine.bases import Base
     from grader.engine.connect import Engine
 
 
@@ -78,23 +79,85 @@ def status() -> int:
 
 @click.command(short_help="Makes the base images of exercises present.")
 @click.argument("exercises", nargs=-1, metavar="[EXERCISE]...", shell_complete=complete.exercises)
+@click.option("--list", "only_list", is_flag=True, help="Print their names only, one a line; no engine is asked.")
+@click.option("--key", is_flag=True, help="Print a key for a cache of them; it changes with the names and each week.")
+@click.option("--json", "as_json", is_flag=True, help="Names and key as one JSON object; no engine is asked.")
+@click.option(
+    "--archive", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Load them from this file if it is there; else make it, of those that were pulled.",
+)  # fmt: skip
 @click.option("--refresh", is_flag=True, help="Look for the real image of every stand-in now.")
 @yes_option
 @course_option
-def bases(*, exercises: Sequence[str], refresh: bool, yes: bool, course: Path | None) -> None:
-    """Makes the base images of exercises present: pulled, or stand-ins where you agree with --yes."""
-    from grader.cli.progress import ProgressView  # noqa: PLC0415
-    from grader.engine import bases as base_images  # noqa: PLC0415
-    from grader.engine.connect import connect  # noqa: PLC0415
+def bases(  # noqa: PLR0913  # one parameter an option
+    *,
+    exercises: Sequence[str],
+    only_list: bool,
+    key: bool,
+    as_json: bool,
+    archive: Path | None,
+    refresh: bool,
+    yes: bool,
+    course: Path | None,
+) -> None:
+    """Makes the base images of exercises present: pulled, or stand-ins where you agree with --yes.
 
+    A workflow can keep them from run to run: `--key` names the cache, `--archive FILE` fills the file or loads it.
+    """
     wanted = course_bases(exercises, course)
-    with ProgressView(verbose=True) as progress:
-        found = connect(agreed=yes, progress=progress)
-        present = base_images.ensure(found, wanted, stand_ins=yes, refresh=refresh, progress=progress)
-    width = max(map(len, wanted))
+    if only_list or key or as_json:
+        click.echo(_told(wanted, only_list=only_list, as_json=as_json))
+        return
+    present = _present(wanted, archive, refresh=refresh, yes=yes)
+    width = max(map(len, wanted), default=0)
     for base in present:
         kind = "stand-in built from Debian packages" if base.stand_in else "the real image"
         click.echo(f"{base.reference:<{width}}  {kind}")
+
+
+def _told(wanted: Sequence[str], *, only_list: bool, as_json: bool) -> str:
+    if only_list:
+        return "\n".join(wanted)
+    import json  # noqa: PLC0415
+
+    key = _cache_key(wanted)
+    return json.dumps({"bases": list(wanted), "key": key}, indent=2) if as_json else key
+
+
+def _cache_key(wanted: Sequence[str]) -> str:
+    """Tags move: what is kept under a name for longer than a week is no longer what a learner pulls."""
+    import hashlib  # noqa: PLC0415
+    import platform  # noqa: PLC0415
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    digest = hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()[:16]
+    year, week, _ = datetime.now(UTC).isocalendar()
+    return f"grader-bases-1-{platform.machine().lower()}-{year}w{week:02d}-{digest}"
+
+
+def _present(wanted: Sequence[str], archive: Path | None, *, refresh: bool, yes: bool) -> Sequence[Base]:
+    from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.engine import bases as base_images  # noqa: PLC0415
+    from grader.engine import keep  # noqa: PLC0415
+    from grader.engine.connect import connect  # noqa: PLC0415
+    from grader.result import ProgressEvent  # noqa: PLC0415
+
+    with ProgressView(verbose=True) as progress:
+        found = connect(agreed=yes, progress=progress)
+        kept = archive is not None and archive.is_file()
+        if archive is not None and kept:
+            try:
+                if keep.load(found, wanted, archive):
+                    progress(ProgressEvent("bases", f"loaded from {archive}"))
+            except EngineError as error:
+                progress(ProgressEvent("bases", f"{error.what}; they are pulled, and it is made again"))
+                kept = False
+        present = base_images.ensure(found, wanted, stand_ins=yes, refresh=refresh, progress=progress)
+        if archive is not None and not kept:
+            names = keep.save(found, present, archive)
+            what = f"kept in {archive}: {', '.join(names)}" if names else "stand-ins are not kept in an archive"
+            progress(ProgressEvent("bases", what))
+    return present
 
 
 @click.command()

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+
+class CourseParam(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3, and not before
+    """Where the course is; one that is somewhere else is fetched, and is a folder from then on."""
+
+    name = "course"
+
+    def convert(self, value: Any, _param: click.Parameter | None, _context: click.Context | None) -> Path:
+        """The folder. What an address meant that may mean something else tomorrow is told on stderr."""
+        from grader.course import address  # noqa: PLC0415  # hardly anybody names a course
+
+        found = address.parse(str(value))
+        if found is None:
+            return Path(value)
+        from grader.course import source  # noqa: PLC0415  # fetching takes longer to import than a folder to be listed
+
+        fetched = source.fetch(found)
+        if fetched.note:
+            click.echo(f"course: {fetched.note}", err=True)
+        return fetched.folder
+
 
 yes_option = click.option(
     "--yes", is_flag=True, help="Agree to installing an engine, and to stand-ins where no image registry is reached."
 )
 course_option = click.option(
+    "--course",
+    type=CourseParam(),
+    metavar="WHERE",
+    envvar="GRADER_COURSE",
+    help="Another course: a folder, an archive (.zip, .tar.gz) or a git repository (https://...@COMMIT).",
+)
+#: For commands that write to the course.
+own_course_option = click.option(
     "--course", type=click.Path(path_type=Path), metavar="DIR", help="The folder of another course."
 )
 verbose_option = click.option("--verbose", "-v", is_flag=True, help="Show more: every step, every log line, times.")

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from grader.engine import sdk, standin
 from grader.engine.pull import Puller, PullError, Trouble
 from grader.errors import EngineError
 from grader.result import ProgressEvent, silent
+from grader.running import Background, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from grader.engine.connect import Engine
@@ -49,7 +51,8 @@ def ensure(  # noqa: PLR0913 - what a command lets its user say
     refresh: bool = False,
     progress: Progress = silent,
 ) -> tuple[Base, ...]:
-    """Make every reference present, in order; one that is there costs a single quick question.
+    """Make every reference present; one that is there costs a single quick question. Absent ones are pulled side by
+    side, stand-ins are built one after the other, for one is built on the other.
 
     ``stand_ins`` says that the user agrees to stand-ins on this engine. ``timeout`` bounds all the pulling, in
     seconds. ``refresh`` looks for the real image of each stand-in now, not just every six hours. Raises EngineError;
@@ -58,7 +61,14 @@ def ensure(  # noqa: PLR0913 - what a command lets its user say
     puller = Puller(engine, time.monotonic() + timeout, progress)
     try:
         allowed = stand_ins or engine.private
-        return tuple(_ensure(puller, reference, allowed=allowed, refresh=refresh) for reference in references)
+        images = {reference: standin.inspect(engine, reference) for reference in references}
+        pulls = _pulls(puller, [reference for reference, image in images.items() if image is None])
+        return tuple(
+            _fetch(puller, reference, pulls[reference], allowed=allowed)
+            if image is None
+            else _kept(puller, reference, image, allowed=allowed, refresh=refresh)
+            for reference, image in ((reference, images[reference]) for reference in references)
+        )
     except (sdk.errors.DockerException, sdk.requests.RequestException) as error:
         raise EngineError(
             "The engine failed while base images were made present.",
@@ -83,10 +93,24 @@ def remove_stand_ins(engine: Engine) -> list[str]:
     return [reference for reference in standin.RECIPES if standin.remove(engine, reference)]
 
 
-def _ensure(puller: Puller, reference: str, *, allowed: bool, refresh: bool) -> Base:
-    image = standin.inspect(puller.engine, reference)
-    if image is None:
-        return _fetch(puller, reference, allowed=allowed)
+def _pulls(puller: Puller, references: Sequence[str]) -> dict[str, Part[None]]:
+    """The pulls of absent images, begun already where there are several."""
+    pulls = {reference: Part(partial(_pull, puller, reference)) for reference in references}
+    background = Background()
+    for pull in pulls.values() if len(pulls) > 1 else ():
+        pull.begin(background)
+    return pulls
+
+
+def _pull(puller: Puller, reference: str) -> None:
+    started = time.monotonic()
+    puller.progress(ProgressEvent("bases", f"{reference}: pulling", detail=True))
+    puller.pull(reference)
+    puller.progress(ProgressEvent("bases", f"{reference}: pulled, {time.monotonic() - started:.0f} s"))
+
+
+def _kept(puller: Puller, reference: str, image: Mapping[str, Any], *, allowed: bool, refresh: bool) -> Base:
+    """What is present, or what takes the place of a stand-in."""
     found = Base(reference, str(image["Id"]), standin.is_stand_in(image, reference))
     if not found.stand_in:
         return found
@@ -106,22 +130,23 @@ def _pulled(engine: Engine, reference: str) -> Base:
     return Base(reference, str(image["Id"]), stand_in=False)
 
 
-def _fetch(puller: Puller, reference: str, *, allowed: bool) -> Base:
+def _fetch(puller: Puller, reference: str, pull: Part[None], *, allowed: bool) -> Base:
     """Pull a reference that is absent, or build its stand-in."""
-    puller.progress(ProgressEvent("bases", f"{reference}: pulling", detail=True))
-    started = time.monotonic()
     try:
-        puller.pull(reference)
+        pull.get()
     except PullError as error:
         if not has_recipe(reference) or error.trouble in {Trouble.DISK, Trouble.NOT_FOUND}:
             raise
         if not allowed:
             error.fix += " Or agree to a stand-in, built from Debian packages, with --yes."
             raise
+        made = standin.inspect(puller.engine, reference)
+        if made is not None:
+            # Another stand-in is built on it, and has just been.
+            return Base(reference, str(made["Id"]), standin.is_stand_in(made, reference))
         puller.progress(ProgressEvent("bases", f"{reference}: {_reason(error)}; building a stand-in"))
         _looked(puller.engine, reference)
         return Base(reference, _make(puller, reference), stand_in=True)
-    puller.progress(ProgressEvent("bases", f"{reference}: pulled, {time.monotonic() - started:.0f} s"))
     return _pulled(puller.engine, reference)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from enum import Enum
@@ -101,6 +102,11 @@ class Puller:
     progress: Progress
     first_byte: float | None = None
     unreachable: dict[str, PullError] = field(default_factory=dict)
+    meter: _Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One meter for all the pulls, which may go on side by side."""
+        self.meter = _Meter(self.progress)
 
     def pull(self, reference: str, *, tries: int = _TRIES) -> None:
         """Pull a reference, again after transient faults. Raises PullError."""
@@ -126,13 +132,13 @@ class Puller:
                 return
 
     def _once(self, reference: str, registry: str) -> None:
-        meter = _Meter(reference, self.progress)
+        self.meter.begin(reference)
         where = "Docker Hub" if registry == sdk.auth.INDEX_NAME else registry
         try:
             for event in self._events(reference, registry):
                 if message := event.get("error"):
                     raise _told(reference, str(message), where)
-                meter.add(event)
+                self.meter.add(reference, event)
                 if time.monotonic() > self.deadline:
                     raise _told(reference, "the time for pulling base images is over", where)
         except sdk.errors.APIError as error:
@@ -197,28 +203,43 @@ def trouble_with(engine: Engine, reference: str, *, within: float) -> PullError 
 
 
 class _Meter:
-    """Adds up the bytes of all layers and reports them, a few times a second."""
+    """Adds up the bytes of all layers of all images and reports them, a few times a second."""
 
-    def __init__(self, reference: str, progress: Progress) -> None:
-        self._reference = reference
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._layers: dict[str, tuple[int, int]] = {}
+        self._images: dict[str, dict[str, tuple[int, int]]] = {}
         self._next = 0.0
+        self._lock = threading.Lock()
 
-    def add(self, event: Mapping[str, Any]) -> None:
+    def begin(self, reference: str) -> None:
+        """The first try, or another one."""
+        with self._lock:
+            self._images[reference] = {}
+
+    def add(self, reference: str, event: Mapping[str, Any]) -> None:
+        """What the engine says of one layer."""
+        with self._lock:
+            self._count(self._images[reference], event)
+            now = time.monotonic()
+            if now < self._next or not any(self._images.values()):
+                return
+            self._next = now + _REPORT_EVERY
+            text = self._text()
+        self._progress(ProgressEvent("bases", text, detail=True))
+
+    def _count(self, layers: dict[str, tuple[int, int]], event: Mapping[str, Any]) -> None:
         detail = event.get("progressDetail") or {}
         if event.get("status") == "Downloading" and detail.get("total"):
-            self._layers[str(event.get("id"))] = (int(detail.get("current") or 0), int(detail["total"]))
-        elif event.get("status") in {"Download complete", "Pull complete"} and str(event.get("id")) in self._layers:
-            total = self._layers[str(event["id"])][1]
-            self._layers[str(event["id"])] = (total, total)
-        now = time.monotonic()
-        if now < self._next or not self._layers:
-            return
-        self._next = now + _REPORT_EVERY
-        current, total = (sum(numbers) for numbers in zip(*self._layers.values(), strict=True))
-        text = f"{self._reference}: {current / 1e6:.0f} of {total / 1e6:.0f} MB, {100 * current // total} %"
-        self._progress(ProgressEvent("bases", text, detail=True))
+            layers[str(event.get("id"))] = (int(detail.get("current") or 0), int(detail["total"]))
+        elif event.get("status") in {"Download complete", "Pull complete"} and str(event.get("id")) in layers:
+            total = layers[str(event["id"])][1]
+            layers[str(event["id"])] = (total, total)
+
+    def _text(self) -> str:
+        numbers = [layer for layers in self._images.values() for layer in layers.values()]
+        current, total = (sum(column) for column in zip(*numbers, strict=True))
+        name = f"{len(self._images)} images" if len(self._images) > 1 else next(iter(self._images))
+        return f"{name}: {current / 1e6:.0f} of {total / 1e6:.0f} MB, {100 * current // total} %"
 
 
 def _told(reference: str, message: str, where: str) -> PullError:

@@ -27,8 +27,8 @@ ORDER: list[set[str]] = [
     {"making"},
     {"grading"},
     {"reports"},
-    {"bulk", "learn", "authoring"},
-    {"cli", "pytest_plugin"},
+    {"bulk", "learn", "authoring", "classroom"},
+    {"cli", "pytest_plugin", "pytest_items"},
     {"__main__"},
 ]
 PLACE = {name: place for place, names in enumerate(ORDER) for name in names}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from grader.engine.connect import Engine
 
-COMMANDS = sorted([*cli.commands, *(f"engine {name}" for name in cli.commands["engine"].commands)])  # type: ignore[attr-defined]
+COMMANDS = sorted([*cli.commands, "classroom init", *(f"engine {name}" for name in cli.commands["engine"].commands)])  # type: ignore[attr-defined]
 #: What does not exist on Windows.
 POSIX_ONLY = ("fcntl", "pwd", "grp", "termios", "resource", "tty", "pty", "syslog", "spwd", "crypt")
 
@@ -203,3 +203,15 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert "Broken" not in (process.stderr.read() if not process.stderr.closed else "")
     process.stderr.close()
     process.wait(60)
+
+
+def test_base_images_are_listed_for_a_workflow(tmp_path: Path) -> None:
+    """Without an engine, and in a form for a shell."""
+    nowhere = {"DOCKER_HOST": f"unix://{tmp_path / 'none'}"}
+    listed = run("grader", "bases", "3", "--list", env=nowhere)
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, "python:3.11\npython:3.11-slim\n", "")
+    key = run("grader", "bases", "3", "--key", env=nowhere).stdout
+    assert re.fullmatch(r"grader-bases-1-\w+-\d{4}w\d\d-[0-9a-f]{16}\n", key)
+    assert run("grader", "bases", "6", "--key", env=nowhere).stdout != key
+    content = json.loads(run("grader", "bases", "3", "--json", env=nowhere).stdout)
+    assert content == {"bases": ["python:3.11", "python:3.11-slim"], "key": key.strip()}

@@ -36,7 +36,8 @@ class Registry:
     """What the registry answers.
 
     ``faults`` are (status, error code) of the next questions about a manifest; when none is left it behaves, and
-    while ``silent`` is set it does not answer at all.
+    while ``silent`` is set it does not answer at all. With a ``meeting`` it answers the first questions about as many
+    images as that has parties when all of them were asked.
     """
 
     def __init__(self, architecture: str) -> None:
@@ -73,6 +74,8 @@ class Registry:
         self.faults: list[tuple[int, str]] = []
         self.silent = threading.Event()
         self.closing = threading.Event()
+        self.meeting: threading.Barrier | None = None
+        self.met: set[str] = set()
         self.host = ""
 
 
@@ -121,6 +124,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, b"{}", "application/json")
 
     def _manifest(self, registry: Registry) -> None:
+        name = self.path.partition("/manifests/")[0]
+        if registry.meeting is not None and name not in registry.met:
+            registry.met.add(name)
+            registry.meeting.wait(30)
         if not registry.faults:
             self._answer(200, registry.manifest, _MANIFEST)
             return

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from grader.engine import bases, install, pull, standin
+from grader.engine import bases, install, keep, pull, standin
 from grader.engine.pull import PullError, Trouble
 from grader.engine.standin import layer, making, recipe, unpack
 from grader.errors import EngineError, ExitCode
 from grader.result import Fault, ProgressEvent, silent
+from grader.tests.cli import programs
 from grader.tests.engine.registry import Registry, serving
 from grader.tests.engine.registry import layer as tiny_layer
 
@@ -70,7 +71,7 @@ def run(engine: Engine, image: str, *command: str, entrypoint: str | None = None
         list(command),
         entrypoint=entrypoint,
         labels={"grader.run": "test-bases"},
-    )
+    )["Id"]
     try:
         client.start(container)
         code = client.wait(container, timeout=120)["StatusCode"]
@@ -108,6 +109,58 @@ def test_a_present_image_is_taken_without_asking_a_registry(engine: Engine, monk
         untag(engine, name)
 
 
+# --- kept in a file ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_pulled_is_kept_and_loaded(engine: Engine, registry: Registry, tmp_path: Path) -> None:
+    references = [f"{registry.host}/{name}:1" for name in ("one", "two")]
+    file = tmp_path / "bases.tar"
+    found = bases.ensure(engine, references, stand_ins=False)
+    assert keep.save(engine, found, file) == references
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["bases.tar"]
+    assert not keep.load(engine, references, file)
+    untag(engine, *references)
+    assert keep.load(engine, references, file)
+    registry.silent.set()
+    assert bases.ensure(engine, references, stand_ins=False) == found
+
+
+def test_a_workflow_has_them_in_its_file(engine: Engine, registry: Registry, tmp_path: Path) -> None:
+    reference, file = f"{registry.host}/base:1", tmp_path / "bases.tar"
+    rubric = programs.RUBRIC.replace("debian:bookworm-slim", reference)
+    folder, _ = programs.course(tmp_path, rubric, "")
+    command = ("bases", "1", "--course", str(folder), "--archive", str(file))
+    first = programs.run("grader", *command)
+    assert (first.returncode, f"kept in {file}: {reference}" in first.stderr) == (0, True)
+    untag(engine, reference)
+    registry.silent.set()
+    second = programs.run("grader", *command)
+    assert second.returncode == 0, second.stderr
+    assert f"loaded from {file}" in second.stderr
+    assert f"{reference}  the real image" in second.stdout
+    untag(engine, reference)
+    registry.silent.clear()
+    file.write_bytes(b"nonsense" * 100)
+    third = programs.run("grader", *command)
+    assert third.returncode == 0, third.stderr
+    assert "they are pulled, and it is made again" in third.stderr
+    untag(engine, reference)
+    assert keep.load(engine, [reference], file)
+
+
+def test_a_stand_in_is_not_kept(engine: Engine, tmp_path: Path) -> None:
+    assert keep.save(engine, [bases.Base(SLIM, "sha256:0", stand_in=True)], tmp_path / "bases.tar") == []
+    assert not (tmp_path / "bases.tar").exists()
+
+
+def test_a_broken_archive_says_so(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "bases.tar"
+    file.write_bytes(b"nonsense" * 100)
+    with pytest.raises(EngineError, match="cannot be loaded") as caught:
+        keep.load(engine, ["localhost/grader-test-absent:1"], file)
+    assert caught.value.where == str(file)
+
+
 # --- pulled ------------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +173,28 @@ def test_an_absent_image_is_pulled_and_progress_told(engine: Engine, registry: R
     assert base.id.startswith("sha256:")
     assert {event.phase for event in events} == {"bases"}
     assert any(event.text.startswith(f"{reference}: pulled") and not event.detail for event in events)
+
+
+def test_absent_images_are_pulled_side_by_side(engine: Engine, registry: Registry) -> None:
+    events: list[ProgressEvent] = []
+    registry.meeting = threading.Barrier(2)
+    references = [f"{registry.host}/{name}:1" for name in ("one", "two")]
+    found = bases.ensure(engine, references, stand_ins=False, progress=events.append)
+    assert [base.reference for base in found] == references
+    assert not registry.meeting.broken
+    kept = [event.text for event in events if not event.detail]
+    assert sorted(text.partition(": pulled")[0] for text in kept) == sorted(references)
+
+
+def test_images_that_are_pulled_together_are_counted_together() -> None:
+    events: list[ProgressEvent] = []
+    puller = pull.Puller(None, 0.0, events.append)  # type: ignore[arg-type]  # a meter asks no engine
+    for name in ("one", "two"):
+        puller.meter.begin(name)
+        puller.meter._next = 0.0
+        layer = {"id": "a", "status": "Downloading", "progressDetail": {"current": 1_000_000, "total": 4_000_000}}
+        puller.meter.add(name, layer)
+    assert [event.text for event in events] == ["one: 1 of 4 MB, 25 %", "2 images: 2 of 8 MB, 25 %"]
 
 
 @pytest.mark.parametrize(

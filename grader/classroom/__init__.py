@@ -1,0 +1,1 @@
+"""Repositories in which learners work: what `grader classroom init` writes."""
