@@ -190,6 +190,13 @@ class Client:
             return self.library.containers(*others, **options)
         return self._call("GET", "/containers/json", options | {"filters": _filters(options["filters"])})
 
+    def logs(self, container: str, **options: Any) -> Any:
+        """ContainerLogs: the last ``tail`` lines of a container without a TTY, which is what all of ours are."""
+        if options.keys() != {"stdout", "stderr", "tail"}:
+            return self.library.logs(container, **options)
+        asked = options | {"tail": str(options["tail"])}
+        return _unframed(self._content("GET", f"/containers/{_quoted(container)}/logs", asked))
+
     def remove_container(self, container: str | Mapping[str, Any], **options: bool) -> None:
         """ContainerDelete."""
         self._call("DELETE", f"/containers/{_quoted(container)}", options)
@@ -206,13 +213,26 @@ class Client:
         prefix: str | None = None,
     ) -> Any:
         """What the engine answers, None for an empty body."""
+        content = self._content(method, path, params, data=data, prefix=prefix)
+        return json.loads(content) if content else None
+
+    def _content(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, bool | str] = MappingProxyType({}),
+        *,
+        data: bytes | None = None,
+        prefix: str | None = None,
+    ) -> bytes:
+        """The whole body of the engine's answer."""
         headers = {"Content-Type": "application/json"} if data is not None else {}
         spelled = {name: str(int(value)) if isinstance(value, bool) else value for name, value in params.items()}
         with self.send(method, path, data=data, params=spelled, headers=headers, prefix=prefix) as answer:
             content = answer.content
         if answer.status_code >= http.HTTPStatus.BAD_REQUEST:
             raise answer.refusal()
-        return json.loads(content) if content else None
+        return content
 
     def send(  # noqa: PLR0913  # what a request is made of
         self,
@@ -334,6 +354,19 @@ def _as_the_library_tells_it() -> Iterator[None]:
 def _quoted(thing: str | Mapping[str, Any]) -> str:
     """A name or an id; the library also takes what the engine answered when it made the thing."""
     return quote(thing if isinstance(thing, str) else str(thing["Id"]), safe="/:")
+
+
+def _unframed(stream: bytes) -> bytes:
+    """What was printed, out of the frames that tell stdout from stderr: a byte, three zeros, the length in four.
+
+    (Engine API, ContainerAttach, "Stream format".)
+    """
+    pieces, at = [], 0
+    while at + 8 <= len(stream):
+        length = int.from_bytes(stream[at + 4 : at + 8])
+        pieces.append(stream[at + 8 : at + 8 + length])
+        at += 8 + length
+    return b"".join(pieces)
 
 
 def _is_simple(filters: Mapping[str, Any]) -> bool:

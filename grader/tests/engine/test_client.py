@@ -166,6 +166,22 @@ def _run(labels: Mapping[str, str]) -> str:
     return f"{leftovers.RUN}={labels[leftovers.RUN]}"
 
 
+def test_what_a_container_printed_is_read_alike(engine: Engine, library: Any, ours: Client) -> None:
+    options = fences.fenced(engine, leftovers.Run.new().labels, 64_000_000)
+    script = "import os; os.write(1, b'one\\ntwo\\xff'); os.write(2, b'!' * 40_000 + b'\\nlast\\n')"
+    container = library.create_container("python:3.11-slim", ["python3", "-c", script], **options)["Id"]
+    try:
+        library.start(container)
+        library.wait(container)
+        asked = {"stdout": True, "stderr": True, "tail": 20}
+        assert ours.logs(container, **asked) == library.logs(container, **asked)
+        assert ours._library is None
+        assert ours.logs(container, tail=1) == library.logs(container, tail=1)
+        assert ours._library is not None
+    finally:
+        library.remove_container(container, force=True)
+
+
 def test_images_are_told_and_removed_alike(library: Any, ours: Client) -> None:
     assert ours.inspect_image("python:3.11-slim") == library.inspect_image("python:3.11-slim")
     label = {"label": "grader.test.client=1"}
