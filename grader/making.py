@@ -104,7 +104,6 @@ class Maker:
         self._args = own | {name: text.replace("{fresh}", fresh) for name, text in self._settings.build_args.items()}
         self._background = Background()
         self._stages: dict[str, Subject] = {}
-        self._steps: tuple[Step, ...] = ()
         self.submission: Part[Submission] = Part(self._collect)
         self.engine: Engine | None = None
         self.bases: tuple[base_images.Base, ...] = ()
@@ -143,7 +142,7 @@ class Maker:
         """What there was to see so far."""
         app, submission = self.subject.parts.app.made, self.submission.made
         written = submission.files[DOCKERFILE].data if submission else b""
-        return Seen(written, self._steps, app.log() if app else ())
+        return Seen(written, self.first_build.steps if self.first_build else (), app.log() if app else ())
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from grader.errors import GraderError, UsageError
 from grader.reports._text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from grader.course.exercise import Course, Exercise
     from grader.learn.hints import Hint
@@ -62,6 +62,30 @@ def hint(*, exercise: str | None, check: str | None, again: bool, yes: bool, cou
     _agree(following, yes=yes)
     _take(chosen, following, last)
     _tell(verdict, following, more=len(verdicts) - 1 if wanted is None else 0)
+
+
+def one_more(exercise: Exercise, last: Last, told: set[tuple[str, str]]) -> list[str]:
+    """The next hint on what failed in ``last``, as lines; for `grader watch`, which asks nobody anything.
+
+    ``told`` holds checks and keys of the hints of this session, and gets one more: in CI nothing else remembers them.
+    """
+    from grader.learn import hints  # noqa: PLC0415
+    from grader.learn.progress import Record  # noqa: PLC0415
+
+    verdicts = hints.failed(last)
+    if not verdicts:
+        return ["Nothing failed that there is a hint for."]
+    record = Record() if recording.in_ci() else recording.store().record(exercise)
+    found = _next(last, verdicts, record, told)
+    if found is None:
+        return ["There are no more hints on what failed; `grader hint --again` shows those that you had."]
+    verdict, following = found
+    if following.cost and not recording.in_ci():
+        return [f"The next hint takes {following.cost:g} points off “{following.check}”: `grader hint` gives it."]
+    told.add((following.check, following.key))
+    if not recording.in_ci():
+        _take(exercise, following, last)
+    return [f"{following.check}: {verdict['title']}", f"  {following.text}", f"({_left(following)})"]
 
 
 def _meant(course: Course, first: str | None, second: str | None) -> tuple[Exercise, str | None]:
@@ -116,11 +140,13 @@ def _not_failed(verdict: Verdict, name: str) -> str:
     return f"“{name}” was {one_line(str(verdict['got']))}"
 
 
-def _next(last: Last, verdicts: Sequence[Verdict], record: Record) -> tuple[Verdict, Hint] | None:
+def _next(
+    last: Last, verdicts: Sequence[Verdict], record: Record, told: Collection[tuple[str, str]] = ()
+) -> tuple[Verdict, Hint] | None:
     """The next hint on the first of them that has one left."""
     from grader.learn import hints  # noqa: PLC0415
 
-    taken = {(each.check, each.key) for each in record.hints}
+    taken = {*told, *((each.check, each.key) for each in record.hints)}
     for verdict in verdicts:
         if found := hints.upcoming(last, verdict, taken):
             return verdict, found
@@ -146,9 +172,13 @@ def _take(exercise: Exercise, hint: Hint, last: Last) -> None:
 def _tell(verdict: Verdict, hint: Hint, *, more: int) -> None:
     _say(one_line(f"{hint.check}: {verdict['title']}"))
     _say(one_line(hint.text), indent="  ")
-    notes = [f"{hint.left} more on this check" if hint.left else "that was the last on this check"]
+    notes = [_left(hint)]
     notes += [f"{more} other check{'s' * (more != 1)} failed"] if more > 0 else []
     click.echo(f"({', '.join(notes)})")
+
+
+def _left(hint: Hint) -> str:
+    return f"{hint.left} more on this check" if hint.left else "that was the last on this check"
 
 
 def _tell_again(record: Record, verdicts: Sequence[Verdict]) -> None:

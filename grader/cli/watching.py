@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,15 @@ import click
 
 from grader import reports
 from grader.checks import types
+from grader.cli import hint
 from grader.cli.grade import lines_of
 from grader.cli.progress import ProgressView
+from grader.cli.recording import Recording
 from grader.course import rubric
 from grader.course.units import human_time
 from grader.learn import starters
-from grader.learn.asked import Hints, changes
+from grader.learn.changes import changes
+from grader.learn.progress import Last
 from grader.learn.watch import Run, Task, Watch
 from grader.reports import Telling
 from grader.reports._text import last_state, one_line
@@ -53,7 +57,7 @@ def following(task: Task) -> Task | str:
     folder = _begun(after, here.parent)
     if folder:
         return task_of(after, folder)
-    return f"Next is {after.id}, {after.title}. Begin it in a folder of its own, and run `grader watch` there."
+    return f"Next is {after.id}, {after.title}. `grader start {after.slug}` begins it; then `grader watch` there."
 
 
 def _begun(exercise: Exercise, beside: Path) -> Path | None:
@@ -79,7 +83,7 @@ class Screen:
         self.keys = False
         self._verbose = verbose
         self._plain = plain
-        self._hints = Hints()
+        self._hinted: set[tuple[str, str]] = set()
         self._last: Run | None = None
         self._before: Run | None = None
         self._live = ProgressView(verbose=verbose, plain=plain)
@@ -89,6 +93,7 @@ class Screen:
     def watching(self, task: Task) -> None:
         """A task is worked on from now on."""
         self._last = self._before = None
+        self._hinted.clear()
         names = ", ".join(task.rubric.settings.submit)
         self.say(f"Watching {task.folder} for {task.exercise.id}; graded on each save of {names}.")
         if self.keys:
@@ -119,7 +124,11 @@ class Screen:
             yield progress
 
     def verdict(self, run: Run, before: Run | None) -> None:
-        """The verdict, as `grade` prints it."""
+        """The verdict, as `grade` prints it and keeps it."""
+        recording = Recording(run.task.exercise, run.task.rubric, run.task.folder, partial=False)
+        run = replace(run, result=recording.counted(run.result))
+        # As it was told: hints that cost points have been taken off.
+        before = self._last if before else None
         self._last, self._before = run, before
         began = starters.size(run.task.exercise, run.task.rubric.settings, run.result)
         image = before.result.image if before else None
@@ -130,6 +139,7 @@ class Screen:
             click.echo()
             reports.load("plain" if self._plain else "terminal")(run.result, telling, sys.stdout)
             sys.stdout.flush()
+            recording.keep(run.result, telling.dockerfile)
         if before and before.result.score != run.result.score:
             self.say(f"Since the last run: {changes(run, before)[0]}")
 
@@ -152,7 +162,13 @@ class Screen:
             self.say(KEYS)
 
     def _hint(self, run: Run) -> list[str]:
-        return [self._hints.next(run.result)]
+        last = Last(
+            run.result.to_json(),
+            lines_of(run.seen.dockerfile),
+            str(run.task.folder.resolve()),
+            run.task.rubric.hint_costs,
+        )
+        return hint.one_more(run.task.exercise, last, self._hinted)
 
     def _changes(self, run: Run) -> list[str]:
         return ["Since the last run:", *changes(run, self._before)] if self._before else changes(run, None)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from grader.course.exercise import find_course, resolve
 from grader.engine.leftovers import OWNER, RUN
+from grader.learn.progress import FOLDER_VARIABLE, Store
 from grader.tests.cli.programs import RUBRIC, command, course
 
 terminals = pytest.importorskip("grader.tests.cli.terminals", reason="needs a POSIX terminal")
@@ -44,10 +46,14 @@ def save(folder: Path, dockerfile: str) -> None:
 
 def test_a_save_is_judged_at_once_then_graded_and_keys_are_answered(engine: Engine, tmp_path: Path) -> None:
     exercises, learner = course(tmp_path, WITH_LABEL, "FROM debian:bookworm-slim\n")
-    terminal = terminals.Terminal("grader", "watch", "1", "--course", str(exercises), cwd=learner, COLUMNS="80")
+    state = tmp_path / "state"
+    at_home = {"COLUMNS": "80", "CI": "", FOLDER_VARIABLE: str(state)}
+    terminal = terminals.Terminal("grader", "watch", "1", "--course", str(exercises), cwd=learner, **at_home)
     terminal.until(END)
     for key, answer in [
-        ("h", "Hint 2 of 2 for “It says its kind”: LABEL does."),
+        ("h", r"\(1 more on this check\)"),
+        ("h", r"(?s)LABEL does.*\(that was the last on this check\)"),
+        ("h", "There are no more hints on what failed"),
         ("d", "There is no earlier run to compare with."),
         ("l", "FROM docker.io/library/debian"),
         ("a", "The app printed nothing, or was not run."),
@@ -69,6 +75,9 @@ def test_a_save_is_judged_at_once_then_graded_and_keys_are_answered(engine: Engi
     terminal.press("q")
     assert terminal.ended() == 0
     assert left(engine, terminal.child.pid) == []
+    # Kept as `grade` keeps it.
+    record = Store(print, state).record(resolve(find_course(exercises), "1"))
+    assert (record.passed, record.gradings, record.hints[-1].text) == (True, 4, "LABEL does.")
     # Nothing that was live is left standing.
     assert [line for line in terminal.screen() if re.match(r"(build|start|checks|cleanup)[ :]|  \|", line)] == []
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from grader.learn.asked import Hints, changes
+from grader.learn.changes import changes
 from grader.learn.watch import Run
 from grader.making import Seen
 from grader.result import ImageResult, LayerResult, Status
-from grader.tests.reports.results import FAILED, PASSED
+from grader.tests.reports.results import FAILED
 
 if TYPE_CHECKING:
     from grader.result import GradeResult
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 
 def run(result: GradeResult) -> Run:
     return Run(cast("Any", None), result, Seen())
-
-
-def test_hints_come_one_after_the_other_and_none_twice() -> None:
-    hints = Hints()
-    assert hints.next(FAILED) == "Hint 2 of 2 for “What ships is the app, not the toolchain”: Use slim."
-    # The other failed check has one hint, which the verdict has told.
-    assert "all the hints" in hints.next(FAILED)
-    assert "Nothing failed" in hints.next(PASSED)
 
 
 def test_without_an_earlier_run_there_is_nothing_to_compare() -> None:

@@ -1,40 +1,16 @@
-"""What a learner asks of the last run in `grader watch`: the next hint, and what changed; one statement a line."""
+"""What changed since the last run, for `grader watch`; one statement a line."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_size
-from grader.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grader.learn.watch import Run
     from grader.result import CheckResult, GradeResult, ImageResult, LayerResult
-
-
-class Hints:
-    """The hints of what failed last, one after the other, none of them twice in a session.
-
-    The verdict has told the first one of each failed check.
-    """
-
-    def __init__(self) -> None:
-        """None has been asked for."""
-        self._told: dict[str, int] = {}
-
-    def next(self, result: GradeResult) -> str:
-        """The next one, with the check that it belongs to."""
-        failed = [check for check in result.checks if check.status is Status.FAILED]
-        if not failed:
-            return "Nothing failed that there is a hint for."
-        for check in failed:
-            number = self._told.get(check.id, 1)
-            if number < len(check.hints):
-                self._told[check.id] = number + 1
-                return f"Hint {number + 1} of {len(check.hints)} for “{check.title}”: {check.hints[number]}"
-        return "That were all the hints for what failed; the first of each stands in the verdict."
 
 
 def changes(now: Run, before: Run | None) -> list[str]:
