@@ -11,6 +11,7 @@ import click
 
 from grader import __version__
 from grader.cli import authoring as authoring_commands
+from grader.cli import bulk as bulk_commands
 from grader.cli import engine as engine_commands
 from grader.cli import exercises as exercise_commands
 from grader.cli import grade as grade_commands
@@ -34,6 +35,7 @@ for _command in (
     exercise_commands.list_,
     exercise_commands.checks,
     exercise_commands.schema,
+    bulk_commands.bulk,
     authoring_commands.verify,
     authoring_commands.new,
     engine_commands.doctor,
