@@ -115,9 +115,7 @@ def grades(planned: Sequence[Row], journal: Journal, *, best: bool) -> Iterator[
             found = [max(found, key=lambda one: _worth(one[1]))]
         for row, result in found:
             name = row.learner if len(found) == 1 else f"{row.learner}-{row.attempt}"
-            if result is not None:
-                result = {**result, "submission": {**result["submission"], "name": row.learner}}
-            yield Grade(row, result, groups.same_as(row), groups.similar_to(row), names.of(name))
+            yield Grade(row, _of(row.learner, result), groups.same_as(row), groups.similar_to(row), names.of(name))
 
 
 def _by_learner(planned: Sequence[Row]) -> Iterator[list[Row]]:
@@ -129,6 +127,11 @@ def _by_learner(planned: Sequence[Row]) -> Iterator[list[Row]]:
         rows.append(row)
     if rows:
         yield rows
+
+
+def _of(learner: str, result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A verdict that several share, in the name of one of them."""
+    return result and result | {"submission": result["submission"] | {"name": learner}}
 
 
 def _worth(result: Mapping[str, Any] | None) -> float:

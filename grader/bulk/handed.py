@@ -61,10 +61,10 @@ def _inner(folder: Path) -> Path:
     for _ in range(_DEEPEST):
         with suppress(OSError):
             entries = [entry for entry in folder.iterdir() if entry.name not in LITTER | {"__MACOSX"}]
-            if len(entries) == 1 and entries[0].is_dir() and not entries[0].is_symlink():
-                if not (folder / DOCKERFILE).exists():
-                    folder = entries[0]
-                    continue
+            alone = len(entries) == 1 and entries[0].is_dir() and not entries[0].is_symlink()
+            if alone and not (folder / DOCKERFILE).exists():
+                folder = entries[0]
+                continue
         break
     return folder
 

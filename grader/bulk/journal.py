@@ -47,7 +47,8 @@ class Key:
 
     def __str__(self) -> str:
         """A name of it, 64 hexadecimal digits."""
-        return hashlib.sha256("\n".join((self.exercise, self.submission, self.bases, self.grader)).encode()).hexdigest()
+        told = f"{self.exercise}\n{self.submission}\n{self.bases}\n{self.grader}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 class Journal:
@@ -59,11 +60,11 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
         try:
+            with self._transaction():
+                self._prepare()
             # A verdict is on the disk when `keep` returns, and readers do not wait for writers.
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
-            with self._transaction():
-                self._prepare()
         except sqlite3.DatabaseError as error:
             self._database.close()
             raise UsageError(

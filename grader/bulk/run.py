@@ -1,8 +1,7 @@
 """A class is graded: each submission that has no verdict yet, side by side, until all have one.
 
 A fault of ours is tried again, later and later. When there are many in a row, it is not the submissions: the run
-pauses, tries one from time to time, and goes on when that works. Whatever has a verdict is in the journal before anybody
-hears of it.
+pauses, tries one from time to time, and goes on when that works. A verdict is kept before anybody hears of it.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class Watcher(Protocol):
 class Run:
     """The submissions of one run; made of whatever has to be graded, then `go`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a run is made of
         self,
         tasks: Iterable[Task],
         journal: Journal,
