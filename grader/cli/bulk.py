@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from grader.errors import ExitCode
 if TYPE_CHECKING:
     from grader.bulk.gradebook import Grade
     from grader.bulk.run import State, Task
+    from grader.engine.bases import Base
+    from grader.engine.connect import Engine
 
 _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
 
@@ -75,7 +78,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     learners = rosters.read(submissions, roster)
     chosen, rubric = load(exercise, course)
     setting = workers.Setting(chosen.path, stand_ins=yes)
-    bases = _bases(rubric.settings.bases, yes=yes)
+    engine, bases = _bases(rubric.settings.bases, yes=yes)
     watcher = _Watcher()
     with journal.opened(out / "journal.db") as kept:
         rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
@@ -94,6 +97,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
         try:
             run.go(patience * 60)
         finally:
+            _sweep(engine)
             grades = list(_kept_small(gradebook.grades(rows, kept, best=attempts == "best")))
             changes = gradebook.write(out, gradebook.grades(rows, kept, best=attempts == "best"), rubric)
             for grade in gradebook.grades(rows, kept, best=attempts == "best"):
@@ -101,7 +105,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     return _summary(grades, changes, out)
 
 
-def _bases(references: tuple[str, ...], *, yes: bool) -> Any:
+def _bases(references: tuple[str, ...], *, yes: bool) -> tuple[Engine, tuple[Base, ...]]:
     """The engine that is there, and the base images in it: what all submissions share is made once, before them."""
     from grader.cli.progress import ProgressView  # noqa: PLC0415
     from grader.engine import bases  # noqa: PLC0415
@@ -109,7 +113,15 @@ def _bases(references: tuple[str, ...], *, yes: bool) -> Any:
 
     with ProgressView() as progress:
         engine = connect(agreed=yes, progress=progress)
-        return bases.ensure(engine, list(references), stand_ins=yes, progress=progress)
+        return engine, bases.ensure(engine, list(references), stand_ins=yes, progress=progress)
+
+
+def _sweep(engine: Engine) -> None:
+    """Removes what a worker could not: it was killed, or the engine away."""
+    from grader.engine import leftovers  # noqa: PLC0415
+
+    with suppress(OSError):
+        leftovers.sweep(engine)
 
 
 def _kept_small(grades: Any) -> Any:
