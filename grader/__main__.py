@@ -24,6 +24,8 @@ def _start(name: str) -> None:
     try:
         # A command makes many objects and little garbage; looking for it as often as usual is a tenth of its start.
         gc.set_threshold(100_000, 20, 20)
+        # Whoever waits for the engine goes on soon after it answers, whatever is being imported beside.
+        sys.setswitchinterval(0.0005)
         from grader import cli  # noqa: PLC0415
 
         getattr(cli, name)()

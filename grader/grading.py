@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING
 from grader import judging
 from grader.errors import GraderError, RubricError, UsageError
 from grader.making import Maker, Request
-from grader.result import CheckResult, EngineResult, GradeResult, ImageResult, Problem, SubmissionResult
+from grader.result import (
+    AppResult,
+    BuildResult,
+    CheckResult,
+    EngineResult,
+    GradeResult,
+    ImageResult,
+    Problem,
+    SubmissionResult,
+)
 from grader.running import Interruption
 
 if TYPE_CHECKING:
@@ -24,6 +33,8 @@ if TYPE_CHECKING:
 
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
+    from grader.engine.app import App
+    from grader.running import Part
 
 __all__ = ["Request", "grade", "refused"]
 
@@ -77,6 +88,7 @@ class _Grading:
         self._phases: dict[str, float] = {}
         self._problem: Problem | None = None
         self._image: ImageResult | None = None
+        self._app: AppResult | None = None
         self._notes: tuple[str, ...] = ()
         self._ended = False
 
@@ -98,6 +110,7 @@ class _Grading:
             subject = self._maker.subject
             checks = judging.judge(subject, self._request.checks, self._request.progress)
             self._image = self._image_result()
+            self._app = self._app_result()
         return checks
 
     def _end(self, interruption: Interruption) -> None:
@@ -137,6 +150,33 @@ class _Grading:
         except Exception:  # noqa: BLE001  # the same as its checks have met
             return None
 
+    def _build_result(self) -> BuildResult | None:
+        build, settings = self._maker.first_build, self._rubric.settings
+        if build is None:
+            return None
+        return replace(build.result, args=dict(settings.build_args), secrets=tuple(settings.build_secrets))
+
+    def _app_result(self) -> AppResult | None:
+        """None when nobody asked for the app, or when it had no image to run."""
+        settings, part = self._rubric.settings.app, self._maker.subject.parts.app
+        if settings is None or self._image is None or not part.wait(0):
+            return None
+        started_in, log = _told_by(part)
+        return AppResult(
+            port=settings.port,
+            path=settings.path,
+            env=dict(settings.env),
+            memory=settings.memory,
+            internet=settings.network == "internet",
+            started_in=started_in,
+            log=None if self._keeps_questions() else log,
+        )
+
+    def _keeps_questions(self) -> bool:
+        """Whether a check that asks the app does not tell what: the app's log may have it."""
+        asking = self._rubric.settings.checks
+        return any(asking[check.id] and check.show != "full" for check in self._request.checks)
+
     def _result(self, checks: tuple[CheckResult, ...]) -> GradeResult:
         status, score = judging.total(
             checks, self._rubric.pass_score, partial=bool(self._request.only), problem=self._problem
@@ -160,6 +200,8 @@ class _Grading:
             duration=round(time.monotonic() - self._began, 4),
             problem=self._problem,
             notes=(*self._notes, *self._selection_note(), *self._ignored_note()),
+            build=self._build_result(),
+            app=self._app,
         )
 
     def _engine_result(self) -> EngineResult | None:
@@ -187,3 +229,14 @@ class _Grading:
             yield
         finally:
             self._phases[name] = time.monotonic() - began
+
+
+def _told_by(part: Part[App]) -> tuple[float | None, tuple[str, ...]]:
+    """Seconds that the app took to become ready, None when it did not, and its last log lines."""
+    try:
+        app = part.get()
+        return round(app.started_in, 4), app.log()
+    except GraderError as error:
+        return None, error.log
+    except Exception:  # noqa: BLE001  # the same as the app's checks have met
+        return None, ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from grader.engine import bases as base_images
 from grader.engine import build as building
 from grader.engine import frontend, leftovers
 from grader.engine.buildsecrets import Secrets
-from grader.errors import RubricError, SubmissionError
+from grader.errors import EngineError, RubricError, SubmissionError
 from grader.result import Progress, ProgressEvent, silent
 from grader.running import Background, Part
 from grader.submission import context as build_context
@@ -21,7 +22,7 @@ from grader.submission import policy, secretmounts
 from grader.submission.files import DOCKERFILE, File, Limits, Submission, collect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from grader.checks.base import Check
@@ -88,6 +89,7 @@ class Maker:
         self.submission: Part[Submission] = Part(self._collect)
         self.engine: Engine | None = None
         self.bases: tuple[base_images.Base, ...] = ()
+        self.first_build: Build | None = None
         self._ready: Part[Engine] = Part(partial(_faulted, self._connect))
         self._sandbox: Part[Sandbox] = Part(partial(_faulted, self._prepare_sandbox))
         self._context: Part[Context] = Part(self._pack)
@@ -139,6 +141,10 @@ class Maker:
 
     def _load_what_comes_after(self) -> None:
         """Importing it before the build would keep the engine waiting; during it, it costs nothing."""
+        if self.engine and self.engine.name == "docker":
+            from grader.engine import trace  # noqa: PLC0415
+
+            trace.prepare()
         from grader.engine import image, sandbox  # noqa: F401, PLC0415
 
         _ = self._request.checks
@@ -154,7 +160,8 @@ class Maker:
         options = replace(self._app_options(), **changes)
         if image.config.get("User"):
             image.check_accounts()
-        return self._sandbox.get().start(image.id, options, progress=self._request.progress)
+        with _as_it_starts(image):
+            return self._sandbox.get().start(image.id, options, progress=self._request.progress)
 
     def run(self, image: Image, args: Sequence[str], **options: Any) -> Finished:
         """Runs a command in a container of ``image``; ``options`` are those of `engine.run.Command`."""
@@ -163,7 +170,8 @@ class Maker:
         command = Command(args, memory=self._settings.app.memory if self._settings.app else Command.memory, **options)
         if image.config.get("User") or command.user:
             image.check_accounts()
-        return self._sandbox.get().run(image.id, command)
+        with _as_it_starts(image):
+            return self._sandbox.get().run(image.id, command)
 
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
         """Builds again with whole new contents of some files; ``options`` are those of `engine.build.Options`."""
@@ -243,6 +251,8 @@ class Maker:
             timeout=self._settings.build_timeout, labels=self._run.labels, secrets=self._secrets, **options
         )
         build = building.build(engine, context, dockerfile, wanted, progress=progress)
+        # The submission's own, whether it failed or not: nobody builds a stage or a change before it.
+        self.first_build = self.first_build or build
         if build.failure is not None:
             raise build.failure
         return build
@@ -290,6 +300,18 @@ def _startable(unread: Part[Image], read: Part[Image]) -> Image:
     """The app starts while its image is read, unless the engine would look for a user in files not yet seen."""
     image = unread.get()
     return read.get() if image.config.get("User") else image
+
+
+@contextmanager
+def _as_it_starts(image: Image) -> Iterator[None]:
+    """What an engine stumbles over may lie in the image."""
+    try:
+        yield
+    except EngineError:
+        from grader.engine import mounted  # noqa: PLC0415  # hardly ever needed
+
+        mounted.check(image)
+        raise
 
 
 def _faulted(make: Callable[[], Any]) -> Any:

@@ -88,14 +88,86 @@ class LayerResult:
 
 
 @dataclass(frozen=True)
+class WasteResult:
+    """A file that ships in vain: ``added_line`` brought its bytes, ``hidden_line`` deleted or overwrote it.
+
+    A line is None when it cannot be told.
+    """
+
+    path: str
+    size: int
+    added_line: int | None
+    hidden_line: int | None
+
+
+@dataclass(frozen=True)
 class ImageResult:
-    """The image that was graded. ``base_size`` is the part of ``size`` that came from the base image."""
+    """The image that was graded. ``base_size`` is the part of ``size`` that came from the base image.
+
+    ``base`` is that image's reference, or ``scratch``, and ``base_line`` the line of the FROM that names it. ``waste``
+    has the largest files that make up ``wasted``, largest first, at most 20.
+    """
 
     id: str
     size: int
     base_size: int
     wasted: int
     layers: tuple[LayerResult, ...] = ()
+    base: str = ""
+    base_line: int | None = None
+    waste: tuple[WasteResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One step of a build, as the engine's own trace tells it.
+
+    ``line`` is None where no line asked for it (``exporting to image``). ``started`` is seconds after the first step's
+    start; it and ``duration`` are None on an engine that does not tell, and so is ``cached``. ``log`` is the end of
+    what the step printed: at most 20 lines and 16 000 characters, and 256 000 in all steps together.
+    """
+
+    line: int | None
+    instruction: str
+    stage: str
+    cached: bool | None
+    started: float | None
+    duration: float | None
+    exit_code: int | None
+    error: str
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """The build, one that failed included; its steps in the order in which the engine met them.
+
+    ``args`` and ``secrets`` (their ids alone) are what the rubric gives it, as it writes them: ``{fresh}`` stands for a
+    random value of each run.
+    """
+
+    duration: float
+    steps: tuple[StepResult, ...]
+    args: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AppResult:
+    """How the app was run, by the rubric, and what came of it. ``memory`` is bytes, ``path`` tells when it is ready.
+
+    ``started_in`` is seconds from its start until it was ready, None when it never was. ``log`` is the end of what it
+    printed: at most 20 lines and 16 000 bytes; None where a check keeps to itself what it asks an app, for it stands
+    there too.
+    """
+
+    port: int
+    path: str
+    env: Mapping[str, str]
+    memory: int
+    internet: bool
+    started_in: float | None
+    log: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -132,7 +204,10 @@ class SubmissionResult:
 class GradeResult:
     """The verdict on one submission. ``score`` is None exactly when ``status`` is ``error``.
 
-    ``max_score`` is without the bonus points, which a score may go beyond it with.
+    ``max_score`` is without the bonus points, which a score may go beyond it with. ``build`` is None when none was
+    begun or the engine went away in it, ``app`` when no check asks a running app or there was no image to run.
+    ``hints_used`` counts the hints that the learner took, by the ids of checks; gradings that know of none (bulk, CI)
+    have none.
     """
 
     exercise: str
@@ -151,6 +226,9 @@ class GradeResult:
     duration: float
     problem: Problem | None = None
     notes: tuple[str, ...] = ()
+    build: BuildResult | None = None
+    app: AppResult | None = None
+    hints_used: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def fault(self) -> Fault | None:

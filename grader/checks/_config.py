@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 #: What the shell form is run with when no SHELL says otherwise.
 _SHELL = ("/bin/sh", "-c")
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh", "ksh"}
-#: Signals that Dockerfiles name, by their number on Linux.
-_SIGNALS = {1: "HUP", 2: "INT", 3: "QUIT", 6: "ABRT", 9: "KILL", 10: "USR1", 12: "USR2", 15: "TERM"}
+#: Signals by their number on Linux (signal(7), x86 and ARM).
+_SIGNALS = {
+    1: "HUP", 2: "INT", 3: "QUIT", 4: "ILL", 5: "TRAP", 6: "ABRT", 7: "BUS", 8: "FPE", 9: "KILL", 10: "USR1",
+    11: "SEGV", 12: "USR2", 13: "PIPE", 14: "ALRM", 15: "TERM", 16: "STKFLT", 17: "CHLD", 18: "CONT", 19: "STOP",
+    20: "TSTP", 21: "TTIN", 22: "TTOU", 23: "URG", 24: "XCPU", 25: "XFSZ", 26: "VTALRM", 27: "PROF", 28: "WINCH",
+    29: "IO", 30: "PWR", 31: "SYS",
+}  # fmt: skip
 _STOP_SIGNAL = "SIGTERM"
 #: What Docker takes for what a HEALTHCHECK leaves out; seconds, and a count.
 _HEALTH = {"interval": 30.0, "timeout": 30.0, "start_period": 0.0, "retries": 3}
@@ -47,10 +52,13 @@ def shell_form(config: Mapping[str, Any], key: str) -> bool:
     shell = tuple(config.get("Shell") or _SHELL)
     if len(words) == len(shell) + 1 and words[:-1] == shell:
         return True
-    if not words or posixpath.basename(words[0]) not in _SHELLS:
-        return False
+    # Behind another program as well: `tini -- sh -c`, `env sh -c`, `busybox sh -c`.
+    return any(_runs_a_text(words[place:]) for place, word in enumerate(words) if posixpath.basename(word) in _SHELLS)
+
+
+def _runs_a_text(words: Sequence[str]) -> bool:
+    """Whether a shell, its name first, is given a text to run: `-c`, alone or among others (`-ec`)."""
     options = takewhile(lambda word: word.startswith("-"), words[1:])
-    # `-c`, alone or among others: `-ec`.
     return any(re.fullmatch(r"-[a-z]*c[a-z]*", option) for option in options)
 
 
@@ -68,9 +76,16 @@ def folder(path: str) -> str:
 def signal_name(written: str) -> str:
     """`SIGTERM` for `SIGTERM`, `term` and `15`; for nothing what Docker takes then, which is the same."""
     if written.isdecimal():
-        written = _SIGNALS.get(int(written), written)
+        written = _SIGNALS.get(int(written)) or _real_time(int(written)) or written
     name = written.upper().removeprefix("SIG")
     return f"SIG{name}" if name else _STOP_SIGNAL
+
+
+def _real_time(number: int) -> str:
+    """Those that a C library leaves to programs, as engines call them: 34 is `RTMIN`, 64 is `RTMAX`; else nothing."""
+    if not 34 <= number <= 64:
+        return ""
+    return "RTMAX" if number == 64 else f"RTMIN+{number - 34}" if number > 34 else "RTMIN"
 
 
 def health(config: Mapping[str, Any]) -> dict[str, Any] | None:

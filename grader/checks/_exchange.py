@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from grader.checks._fresh import refuse_unknown_forms
+from grader.checks._fresh import refresh, refuse_unknown_forms
 from grader.checks._json import refuse_schema
 from grader.checks._text import Regex
 from grader.course.units import ByteSize, Duration, human_time
@@ -154,3 +155,19 @@ def refuse_other_than_one_request(exchange: Exchange) -> None:
         raise ValueError(f"http asks for {len(given)} requests; give it exactly one of {', '.join(METHODS)}")
     if not re.fullmatch(r"/[!-~]*", exchange.request[1]):
         raise ValueError(f"{given[0]} is no path; begin it with a slash, and write %20 for a space")
+
+
+def curl(exchange: Exchange, port: int) -> str:
+    """The request for a person's shell; `hello` stands for the random value."""
+    method, path = exchange.request
+    words = ["curl", "-i", "-s", "-S"]
+    words += ["-I"] if method == "HEAD" else [] if method == "GET" else ["-X", method]
+    words += ["-L"] if exchange.follow_redirects else []
+    headers = dict(exchange.headers)
+    body = exchange.body
+    if "json_body" in exchange.model_fields_set:
+        headers = {"Content-Type": "application/json"} | headers
+        body = json.dumps(exchange.json_body, ensure_ascii=False)
+    words += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    words += ["--data-raw", body] if body else []
+    return shlex.join([*map(str, refresh(words, "hello")), f"http://localhost:{port}{refresh(path, 'hello')}"])

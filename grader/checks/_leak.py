@@ -5,21 +5,17 @@ Known are the values that a build was given. What looks like a key is told by th
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import re
-import zlib
 from base64 import b64encode
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
+
+from grader.checks._unpacked import unpacked, unpacker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: Bytes that are unpacked of one compressed file; a bomb would go on for ever.
-UNPACKED = 4 << 30
-_PIECE = 1 << 20
 #: A compressed file in a compressed file: layers of it that are unpacked.
 _DEEPEST = 3
 #: What a key may look like at most, up to where it is certain to be one.
@@ -94,7 +90,7 @@ class Detector:
         self._overlap = max(2 * longest, _LONGEST_KEY)
 
     def in_file(self, pieces: Iterable[bytes]) -> set[Hit]:
-        """What a file holds, given its bytes; one that is compressed (gzip, zlib, bzip2, xz) is looked into."""
+        """What a file holds, given its bytes; one that is compressed (see `_unpacked`) is looked into."""
         return self._in_stream(iter(pieces), _DEEPEST)
 
     def in_text(self, text: str) -> set[Hit]:
@@ -113,9 +109,9 @@ class Detector:
         found: set[Hit] = set()
         passing = self._watched(pieces, found)
         first = next(passing, b"")
-        unpacker = _unpacker(first) if depth else None
-        if unpacker:
-            found |= self._in_stream(_unpacked(unpacker, chain([first], passing)), depth - 1)
+        inside = unpacker(first) if depth else None
+        if inside:
+            found |= self._in_stream(unpacked(inside, chain([first], passing)), depth - 1)
         for _ in passing:
             pass
         return found
@@ -168,63 +164,3 @@ def _needles(name: str, value: bytes) -> Iterator[_Needle]:
 def _is_random(key: bytes) -> bool:
     """Whether it may be a real one: manuals write AKIAIOSFODNN7EXAMPLE, and ghp_xxxxxxxxxx."""
     return b"EXAMPLE" not in key and len(set(key[-24:])) > 8
-
-
-# --- compressed files -------------------------------------------------------------------------------------------------
-
-
-class _Inflater:
-    """`zlib`, for gzip too, with the interface of `bz2` and `lzma`."""
-
-    def __init__(self) -> None:
-        self._inside = zlib.decompressobj(zlib.MAX_WBITS | 32)
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._inside.decompress(self._inside.unconsumed_tail + data, max_length)
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inside.unconsumed_tail
-
-    @property
-    def eof(self) -> bool:
-        return self._inside.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inside.unused_data
-
-
-def _unpacker(start: bytes) -> Any:
-    """For a file that begins so; None when it is not compressed, as far as is known here."""
-    if start[:2] == b"\x1f\x8b" or (start[:1] == b"\x78" and int.from_bytes(start[:2]) % 31 == 0):
-        return _Inflater()
-    if start[:3] == b"BZh":
-        return bz2.BZ2Decompressor()
-    if start[:6] == b"\xfd7zXZ\0":
-        return lzma.LZMADecompressor()
-    return None
-
-
-def _unpacked(unpacker: Any, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """What is in a compressed file, up to where it is broken."""
-    total = 0
-    for data in pieces:
-        rest = data
-        while rest or not (unpacker.needs_input or unpacker.eof):
-            try:
-                part = unpacker.decompress(rest, _PIECE)
-            except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
-                return
-            total += len(part)
-            if total > UNPACKED:
-                return
-            if part:
-                yield part
-            rest = b""
-            if unpacker.eof:
-                # Compressed files may stand one behind another.
-                rest = unpacker.unused_data
-                unpacker = _unpacker(rest)
-                if unpacker is None:
-                    return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from grader.checks import _hand as hand
 from grader.checks._commands import PROGRAMS, by_content, command_names, is_command
 from grader.checks._packages import DPKG_STATUS, canonical, debian_package, debian_packages, pip_package, pip_packages
 from grader.checks._paths import in_place, is_glob, lexists, path_pattern, through_symlinks
@@ -59,6 +60,11 @@ class Absent(Check):
     reason: ClassVar[str] = "What the app does not need is pulled by every machine, and is one more thing to attack."
     advice: ClassVar[str] = "Leave it in an earlier stage: only what the last stage fetches from there ships."
 
+    looks_at: ClassVar[str] = (
+        "The names of all files in the image, and of its installed packages, read from outside. Compilers are "
+        "known by what is in them, under any name. Nothing in the image is asked whether it is there."
+    )
+
     check: Literal["absent"]
     commands: tuple[str, ...] = Field(default=(), description="Names of executables.")
     paths: tuple[str, ...] = Field(default=(), description="Absolute paths; `*`, `?` and `**` as in a shell.")
@@ -102,6 +108,18 @@ class Absent(Check):
         """What is expected, in words."""
         wanted = [*self.commands, *self.paths, *self.debian_packages, *self.pip_packages]
         return "no " + ", ".join(wanted) + (", in any layer" if self.anywhere else "")
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """The image's own list of files; nothing in it is run."""
+        patterns = [rf"(^|/)([^/]+-)?({'|'.join(map(re.escape, self.commands))})(-[0-9.]+)?$"] if self.commands else []
+        patterns += [hand.glob_regex(path) for path in self.paths]
+        patterns += [f"/{re.escape(name.replace('-', '_'))}-[^/]+-info/" for name in self.pip_packages]
+        looks = [hand.listing([pattern]) for pattern in patterns]
+        looks += [
+            f"{hand.read('/var/lib/dpkg/status')} | grep -x {hand.quoted(f'Package: {name}')}"
+            for name in self.debian_packages
+        ]
+        return hand.files(looks, target=self.target)
 
     def _finds(self, image: Image) -> Iterator[Find]:
         """Each place once. What is in the final file system comes first, then what is hidden in layers below."""

@@ -66,6 +66,8 @@ class Check(BaseModel):
     #: Why it matters and what to try, for a rubric that does not say so itself.
     reason: ClassVar[str] = ""
     advice: ClassVar[str] = ""
+    #: What it looks at, in words for a learner, for `grader explain`.
+    looks_at: ClassVar[str] = ""
     #: A check of this type as YAML, for `grader checks`.
     example: ClassVar[str] = ""
 
@@ -79,6 +81,9 @@ class Check(BaseModel):
     target: str = Field(default="", description="A stage to judge instead of the final image, as `--target` builds it.")
     why: str = Field(default="", description="Why it matters, for the learner.")
     hints: tuple[str, ...] = Field(default=(), description="What to try, from a nudge to the way itself.")
+    hint_cost: float | None = Field(
+        default=None, ge=0, description="The points that each hint by `grader hint` takes; the rubric's if left out."
+    )
     show: Literal["full", "got-only", "nothing"] = Field(
         default="full", description="How much a learner is told: all, not what was expected, or the verdict alone."
     )
@@ -96,6 +101,14 @@ class Check(BaseModel):
     def expectation(self) -> str:
         """What is expected, in words, for when the check could not be run."""
         return self.title or self.id
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for types that have an app to ask
+        """Lines for a person's shell that show the same with docker; the app, if there is one, listens on ``port``.
+
+        They stand in the folder of the Dockerfile; names of images and containers are those of `checks._hand`. Nothing
+        where docker has no command for it.
+        """
+        return ()
 
     @classmethod
     def type_name(cls) -> str:

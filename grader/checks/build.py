@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import Duration, human_time
 
@@ -26,6 +27,11 @@ class Build(Check):
 
     reason: ClassVar[str] = "Without an image there is nothing to run and nothing to look at."
     advice: ClassVar[str] = "Build it yourself with `docker build .` and read the first error, not the last."
+
+    looks_at: ClassVar[str] = (
+        "Whether `docker build` comes to its end with your files, and how long it takes. Which steps came from "
+        "the cache is BuildKit's own word."
+    )
 
     check: Literal["build"]
     within: Duration | None = Field(default=None, description="The longest that the build may take.")
@@ -49,3 +55,8 @@ class Build(Check):
         what = f"the stage `{self.target}` builds" if self.target else "the image builds"
         given = f" with {', '.join(f'{name}={value}' for name, value in self.args.items())}" if self.args else ""
         return what + given + (f" within {human_time(self.within)}" if self.within else "")
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """The build, with every line of its log."""
+        args = " ".join(f"--build-arg {hand.quoted(f'{name}={value}')}" for name, value in self.args.items())
+        return (hand.build(self.target, options=f"--progress=plain {args}".strip()),)

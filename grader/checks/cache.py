@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from grader.checks import _hand as hand
 from grader.checks._change import changed
 from grader.checks._rebuilt import difference
 from grader.checks.base import Check, Outcome, failed, passed
@@ -47,6 +48,11 @@ class Cache(Check):
     reason: ClassVar[str] = "You build far more often than you change what you depend on; each build should show it."
     advice: ClassVar[str] = (
         "A step runs again when anything before it changed. Copy what changes often as late as you can."
+    )
+
+    looks_at: ClassVar[str] = (
+        "Which steps of a second build run again after some files were changed, and which come from the cache, by "
+        "BuildKit's own word."
     )
 
     check: Literal["cache"]
@@ -131,6 +137,15 @@ class Cache(Check):
         wanted += [f"{', '.join(self.unchanged)} as before"] if self.unchanged else []
         wanted += [f"{', '.join(self.added)} added"] if self.added else []
         return f"after a change of {', '.join(self.change)}: {'; '.join(wanted)}"
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """Two builds with a change in between; the second one marks what came from the cache as CACHED."""
+        changes = self.change if isinstance(self.change, dict) else dict.fromkeys(self.change, "# a change")
+        return (
+            hand.build(self.target),
+            *(f"printf '\\n%s\\n' {hand.quoted(text)} >> {hand.quoted(name)}" for name, text in changes.items()),
+            hand.build(self.target, options="--progress=plain"),
+        )
 
 
 def _is_work(step: Step) -> bool:

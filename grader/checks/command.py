@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from grader.checks import _config as configured
+from grader.checks import _hand as hand
 from grader.checks._accounts import USERS, accounts, look_up
 from grader.checks._fresh import refresh, refuse_unknown_forms
 from grader.checks._running import Clock
@@ -54,6 +55,11 @@ class Command(Check):
 
     reason: ClassVar[str] = "What is in an image is worth something only if it works there."
     advice: ClassVar[str] = "Run it yourself: `docker run --rm --entrypoint PROGRAM IMAGE ARGUMENTS`."
+
+    looks_at: ClassVar[str] = (
+        "What a command does in a container of the image, or in that of the running app: its exit code, what it "
+        "writes, how long it takes. It has no network there."
+    )
 
     check: Literal["command"]
     command: str | tuple[str, ...] = Field(
@@ -141,6 +147,22 @@ class Command(Check):
             parts += [f"no match of {pattern} on {name}" for pattern in excluded]
         text = ", ".join(parts)
         return str(refresh(text, fresh)) if fresh else text
+
+    def by_hand(self, port: int) -> tuple[str, ...]:
+        """The command, and the exit code after it; `hello` stands for the random value."""
+        words = ["/bin/sh", "-c", self.command] if isinstance(self.command, str) else [*self.command]
+        words = [str(refresh(word, "hello")) for word in words]
+        options = [
+            part for name, value in self.env.items() for part in ("-e", str(refresh(f"{name}={value}", "hello")))
+        ]
+        options += ["-u", str(self.user)] if self.user is not None else []
+        options += ["-w", self.workdir] if self.workdir else []
+        if self.place == "app":
+            run = hand.quoted("docker", "exec", *options, hand.APP, *words)
+            return (*hand.start(port, target=self.target), f"{run}; echo exit code $?", hand.end())
+        own = [] if self.entrypoint else ["--entrypoint", words.pop(0)]
+        run = hand.quoted("docker", "run", "--rm", "--network", "none", *options, *own, hand.IMAGE, *words)
+        return (hand.build(self.target), f"{run}; echo exit code $?")
 
     def _codes(self) -> tuple[int, ...]:
         return self.exit_code if isinstance(self.exit_code, tuple) else (self.exit_code,)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple,
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from grader.checks import _config as configured
+from grader.checks import _hand as hand
 from grader.checks._accounts import USERS, accounts, look_up
 from grader.checks._text import Regex, found, shown
 from grader.checks.base import Check, Outcome, failed, passed
@@ -82,6 +83,11 @@ class Config(Check):
     reason: ClassVar[str] = "Whoever runs the image gets these settings, and few look at them before they do."
     advice: ClassVar[str] = "`docker inspect IMAGE` shows them under `Config`; each has an instruction that sets it."
 
+    looks_at: ClassVar[str] = (
+        "The configuration that the image carries: its user, command, environment, ports, labels and the rest. It "
+        "is read from the image itself, whichever line of the Dockerfile, or base image, has set it."
+    )
+
     check: Literal["config"]
     user: int | str | None = Field(default=None, description="The user that containers run as: a name or a number.")
     not_root: bool = Field(default=False, description="That user is not root, under whatever name.")
@@ -143,6 +149,10 @@ class Config(Check):
         parts += [f"{path} a volume" for path in self.volumes]
         parts += [f"{path} no volume" for path in self.unmounted_volumes]
         return ", ".join(parts)
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """The configuration, as the engine tells it."""
+        return (hand.build(self.target), f"docker image inspect --format '{{{{json .Config}}}}' {hand.IMAGE}")
 
     def _faults(self, subject: Subject, config: Mapping[str, Any]) -> Iterator[_Fault]:
         yield from self._user_faults(subject, config)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple,
 
 from pydantic import AfterValidator, Field, model_validator
 
+from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import ByteSize, human_size
 from grader.submission.ignore import matcher, taken_by
@@ -55,6 +56,11 @@ class Context(Check):
     )
     advice: ClassVar[str] = "Name in .dockerignore what the image does not need, one pattern a line."
 
+    looks_at: ClassVar[str] = (
+        "The files that `docker build` sends to the engine: everything in the folder but what `.dockerignore` "
+        "leaves out. Their number, their size, and what must not be among them."
+    )
+
     check: Literal["context"]
     max_size: ByteSize | None = Field(default=None, description="What the files sent may weigh together.")
     max_files: int | None = Field(
@@ -97,6 +103,15 @@ class Context(Check):
         parts += [f"with {', '.join(self.present)}"] if self.present else []
         parts += [f"that would have no {' or '.join(self.ignored)} either"] if self.ignored else []
         return f"a build context {', '.join(parts)}"
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """An image of nothing but the context, and a list of what is in it."""
+        return (
+            "printf 'FROM scratch\\nCOPY . /\\n' | docker build -f - -t my-context .",
+            f"docker create --name {hand.FILES} my-context x",
+            f"docker export {hand.FILES} | tar -tvf -",
+            f"docker rm {hand.FILES}",
+        )
 
     def _sent(self, subject: Subject) -> Iterator[_Fault]:
         context = subject.context

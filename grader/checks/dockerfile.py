@@ -61,6 +61,11 @@ class Dockerfile(Check):
         "Look the instruction up in Docker's Dockerfile reference, then run `docker build` and see what has changed."
     )
 
+    looks_at: ClassVar[str] = (
+        "The text of your Dockerfile, as BuildKit reads it: stages, what they start from, what is copied from one "
+        "into another, the order of lines. Stages that the final image does not need do not count."
+    )
+
     check: Literal["dockerfile"]
     stages: Stages | None = Field(default=None, description="Number and names of the stages.")
     copies_from_stage: bool = Field(
@@ -143,6 +148,14 @@ class Dockerfile(Check):
             parts.append(f"{', then '.join(f'`{each}`' for each in self.order)}")
         parts += [words for part in (self.instructions, self.commands) if part for words in part.expectation()]
         return "; ".join(parts)
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """The lines that are looked at, and the stages that a build goes through."""
+        keywords = "FROM|COPY|ADD|RUN" if self.instructions is None and not self.order else "[A-Z]+"
+        return (
+            f"grep -niE '^ *({keywords}) ' Dockerfile",
+            "docker build --progress=plain --no-cache . 2>&1 | grep -E '^#[0-9]+ \\['",
+        )
 
     def _faults(self, parsed: Parsed) -> Iterator[Fault]:
         if self.stages:

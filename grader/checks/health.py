@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from secrets import randbelow
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from grader.checks import _config as configured
+from grader.checks import _hand as hand
 from grader.checks._fresh import refresh, refuse_unknown_forms
 from grader.checks._running import Clock
 from grader.checks._text import shown
@@ -81,6 +83,11 @@ class Health(Check):
         "`docker inspect CONTAINER` shows the last results under `State.Health`."
     )
 
+    looks_at: ClassVar[str] = (
+        "Whether the command of your HEALTHCHECK succeeds while the app works, and fails once the app is broken. "
+        "It is run at once, instead of at the image's intervals."
+    )
+
     check: Literal["health"]
     within: Duration = Field(default=30.0, description="How soon the HEALTHCHECK has to succeed.")
     broken_by: Literal["freeze", "nothing"] | Breaking = Field(
@@ -111,10 +118,28 @@ class Health(Check):
         how = self.broken_by.told if isinstance(self.broken_by, Breaking) else "a freeze"
         return f"{text}, and fails once the app is broken by {how}"
 
+    def by_hand(self, port: int) -> tuple[str, ...]:
+        """What the engine says of the app's health before it is broken, and after."""
+        health = f"docker inspect --format '{{{{json .State.Health}}}}' {hand.APP}"
+        lines = [*hand.start(port, target=self.target), health]
+        if isinstance(self.broken_by, Breaking):
+            lines += [self._break_by_hand(self.broken_by, port), health]
+        elif self.broken_by == "freeze":
+            lines += [f"docker kill -s STOP {hand.APP}", health, f"docker kill -s CONT {hand.APP}", health]
+        return (*lines, hand.end())
+
+    @staticmethod
+    def _break_by_hand(way: Breaking, port: int) -> str:
+        if way.command is not None:
+            return hand.quoted("docker", "exec", hand.APP, *(str(refresh(word, "hello")) for word in way.command))
+        method, path = ("GET", way.get) if way.get is not None else ("POST", way.post)
+        return hand.quoted("curl", "-i", "-X", method, f"http://localhost:{port}{refresh(path, 'hello')}")
+
     def _judged(self, trial: _Trial, fresh: str) -> str:
         """What is wrong, in words; nothing when all is well."""
-        if wrong := trial.becomes_healthy(self.within):
-            return f"never succeeded in {human_time(self.within)}: {wrong}"
+        for _ in range(_times()):
+            if wrong := trial.becomes_healthy(self.within):
+                return f"never succeeded in {human_time(self.within)}: {wrong}"
         if self.broken_by == "nothing":
             return ""
         obstacle = ""
@@ -131,6 +156,11 @@ class Health(Check):
         trial.app.thaw()
         wrong = trial.becomes_healthy(self.within)
         return f"does not succeed again once the app goes on: {wrong}" if wrong else ""
+
+
+def _times() -> int:
+    """How often it is to succeed before the app is broken: a command that counts its runs cannot know when that is."""
+    return 1 + randbelow(3)
 
 
 class _Trial:

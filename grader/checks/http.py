@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from grader.checks import _hand as hand
 from grader.checks._answer import ask, faults
-from grader.checks._exchange import Exchange, refuse_other_than_one_request
+from grader.checks._exchange import Exchange, curl, refuse_other_than_one_request
 from grader.checks._fresh import refresh
 from grader.checks.base import Check, Outcome, failed, passed
 
@@ -40,6 +41,11 @@ class Http(Check, Exchange):
     reason: ClassVar[str] = "An image is there to run, and this is what others ask of it."
     advice: ClassVar[str] = (
         "Start it yourself with `docker run --rm -p PORT:PORT IMAGE`, ask it, and read what it prints."
+    )
+
+    looks_at: ClassVar[str] = (
+        "What the running app answers to HTTP requests that come from outside the container. Random values in "
+        "them show whether an answer was worked out or only written down."
     )
 
     check: Literal["http"]
@@ -80,6 +86,11 @@ class Http(Check, Exchange):
         """What is expected, in words."""
         text = "; then ".join(Exchange.expectation(exchange) for exchange in self._exchanges())
         return refresh(text, fresh) if fresh else text
+
+    def by_hand(self, port: int) -> tuple[str, ...]:
+        """The requests, one after the other; `hello` stands for the random value."""
+        asked = [curl(exchange, port) for exchange in self._exchanges()]
+        return (*hand.start(port, target=self.target), *asked, f"docker logs {hand.APP}", hand.end())
 
     def _exchanges(self) -> tuple[Exchange, ...]:
         return self.requests or (self,)

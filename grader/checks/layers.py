@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from grader.checks import _hand as hand
 from grader.checks._text import shown
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import ByteSize, human_size
@@ -59,6 +60,11 @@ class Layers(Check):
         "`RUN --mount=type=bind,from=builder,source=/wheels,target=/wheels ...`."
     )
 
+    looks_at: ClassVar[str] = (
+        "How many layers the image has, and which bytes ship although nobody can see them: added by one line, "
+        "deleted or overwritten by a later one."
+    )
+
     check: Literal["layers"]
     max: int | None = Field(default=None, ge=1, description="The most layers, those of the base image among them.")
     max_own: int | None = Field(default=None, ge=0, description="The most layers that the Dockerfile may add.")
@@ -102,6 +108,14 @@ class Layers(Check):
         if self.max_wasted is not None:
             parts.append(f"at most {human_size(self.max_wasted)} wasted")
         return ", ".join(parts)
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """The number of layers, and what each line adds."""
+        return (
+            hand.build(self.target),
+            f"docker image inspect --format '{{{{len .RootFS.Layers}}}}' {hand.IMAGE}",
+            f"docker history --no-trunc --format '{{{{.Size}}}} {{{{.CreatedBy}}}}' {hand.IMAGE}",
+        )
 
     def _waste_faults(self, image: Image, pairs: list[Pair]) -> Iterator[tuple[str, int | None]]:
         left = image.wasted

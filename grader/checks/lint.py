@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.errors import EngineError
 from grader.result import Status
@@ -34,6 +35,10 @@ class Lint(Check):
 
     reason: ClassVar[str] = "These habits keep an image small, and its next build the same as this one."
     advice: ClassVar[str] = "Look the rule up by its code in hadolint's wiki: each has a page with an example."
+
+    looks_at: ClassVar[str] = (
+        "The text of your Dockerfile, by the rules of the linter hadolint. Comments that would silence it do not."
+    )
 
     check: Literal["lint"]
     rules: tuple[Rule, ...] = Field(default=(), description="Codes of the rules that count, such as DL3008.")
@@ -76,6 +81,13 @@ class Lint(Check):
         return (
             f"{count} of hadolint of the level {self.level}" + ("" if self.level == "error" else " or worse") + ignored
         )
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """The linter, in a container of its own."""
+        ignored = "".join(f" --ignore {code}" for code in self.ignore)
+        picked = f" | grep -E {hand.quoted('|'.join(self.rules))}" if self.rules else ""
+        level = "" if self.rules else f" --failure-threshold {self.level}"
+        return (f"docker run --rm -i hadolint/hadolint hadolint{ignored}{level} - < Dockerfile{picked}",)
 
     def _counts(self, finding: Finding) -> bool:
         if finding.code == linting.UNREADABLE:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple,
 
 from pydantic import AfterValidator, Field, model_validator
 
+from grader.checks import _hand as hand
 from grader.checks._accounts import GROUPS, USERS, accounts, look_up, named
+from grader.checks._paths import lexists
 from grader.checks._text import Regex, found, shown
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import ByteSize, human_size
@@ -70,6 +72,11 @@ class Present(Check):
 
     reason: ClassVar[str] = "An app finds what it needs only where it looks for it, and only if it may read it."
     advice: ClassVar[str] = "Look at what COPY copies and where to; `docker run --rm IMAGE ls -la DIRECTORY` shows it."
+
+    looks_at: ClassVar[str] = (
+        "What lies at a path of the image: whether it is there, what it is, whose it is, its permissions and its "
+        "content, read from outside."
+    )
 
     check: Literal["present"]
     path: ImagePath | None = Field(default=None, description="An absolute path.")
@@ -140,6 +147,25 @@ class Present(Check):
             words += [] if value is None else [name if value else f"not {name}"]
         return ", ".join([self.path or " and ".join(self.paths), *words])
 
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """Mode, owner and size of each path, and its content where that is asked for."""
+        looks = []
+        for path in (self.path, *self.paths):
+            if path is None:
+                continue
+            # A glob names no single file to copy.
+            if any(sign in path for sign in "*?["):
+                looks.append(hand.listing([hand.glob_regex(path)]))
+                continue
+            looks.append(f"docker cp {hand.FILES}:{hand.quoted(path)} - | tar -tvf -")
+            if self.same_as is not None:
+                looks.append(f"{hand.read(path)} | cmp - {hand.quoted(self.same_as)}")
+            elif self.sha256 is not None:
+                looks.append(f"{hand.read(path)} | sha256sum")
+            elif self.text is not None or self.matches is not None:
+                looks.append(hand.read(path))
+        return hand.files(looks, target=self.target)
+
     def _read(self, image: Image, there: list[_Found]) -> Mapping[str, bytes]:
         """All content that is needed, at once: each reading takes a container."""
         paths = [one.real for one in there if one.entry.kind in ("file", "link")] if self._wants_content() else []
@@ -154,6 +180,11 @@ class Present(Check):
         self, subject: Subject, path: str, there: _Found | None, contents: Mapping[str, bytes]
     ) -> Iterator[_Fault]:
         image = subject.image
+        if there is None and (own := lexists(image, path)):
+            yield _Fault(
+                f"{path} is a symlink to {image.files[own].entry.target}, where nothing is", image.line_of(own)
+            )
+            return
         if there is None:
             elsewhere = _elsewhere(image, path)
             at = f", but at /{elsewhere}" if elsewhere else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple,
 from pydantic import Field, model_validator
 
 from grader.checks import _config as configured
+from grader.checks import _hand as hand
 from grader.checks._accounts import USERS, Account, accounts, look_up, named
 from grader.checks._running import Clock, described, is_init, program
 from grader.checks.base import Check, Outcome, failed, passed
@@ -55,6 +56,11 @@ class Process(Check):
     advice: ClassVar[str] = (
         "USER sets who it runs as; CMD in exec form, or `exec` in a start script, lets it be PID 1; "
         "`docker top CONTAINER` shows both."
+    )
+
+    looks_at: ClassVar[str] = (
+        "The processes of the running app, as the kernel sees them from outside: whose they are, which one is PID "
+        "1, which of them holds the port."
     )
 
     check: Literal["process"]
@@ -123,6 +129,14 @@ class Process(Check):
             writable = f" and {', '.join(self.tmpfs)} to write to" if self.tmpfs else ""
             parts.append(f"the app gets ready with a read-only root file system{writable}")
         return ", ".join(parts)
+
+    def by_hand(self, port: int) -> tuple[str, ...]:
+        """The processes, and the app with a read-only root file system where that is asked for."""
+        lines = [*hand.start(port, target=self.target), f"docker top {hand.APP} -eo pid,ppid,user,args", hand.end()]
+        if self.read_only:
+            writable = "".join(f"--tmpfs {hand.quoted(path)} " for path in self.tmpfs)
+            lines.append(f"docker run --rm --read-only {writable}-p {port}:{port} {hand.IMAGE}")
+        return tuple(lines)
 
     def _user_faults(self, subject: Subject, seen: list[Running]) -> Iterator[_Fault]:
         if self.user is None and not self.not_root:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, OutcomePart, failed, passed
 from grader.errors import RubricError
 from grader.result import Status
@@ -40,6 +41,11 @@ class Pytest(Check):
 
     reason: ClassVar[str] = "This is what the exercise is about, in its author's own words."
     advice: ClassVar[str] = "Read what the test expected and what it found."
+
+    looks_at: ClassVar[str] = (
+        "What the tests of the exercise's author ask of the image and the running app; each of them has a verdict "
+        "of its own. They run on the grader's side, not in the image."
+    )
 
     check: Literal["pytest"]
     file: str = Field(description="The test file, in the exercise's folder; never in `starter`.")
@@ -87,6 +93,11 @@ class Pytest(Check):
     def expectation(self) -> str:
         """What is expected, in words."""
         return self.title or f"every test of {self.file} passes"
+
+    def by_hand(self, port: int) -> tuple[str, ...]:
+        """The image and its app, to look at what a test has named."""
+        look = f"docker logs {hand.APP}"
+        return (*hand.start(port, target=self.target), look, f"docker exec -it {hand.APP} sh", hand.end())
 
 
 _CENT = 0.005

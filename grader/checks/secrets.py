@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
+from grader.checks import _hand as hand
 from grader.checks._leak import Detector, Hit
 from grader.checks._packaged import packaged
 from grader.checks.base import Check, Outcome, failed, passed
@@ -44,8 +45,8 @@ class Secrets(Check):
 
     Left behind means: in a file of one of the Dockerfile's own layers, also one that a later layer deleted; in a name;
     in the environment, a build argument, a label or the history. As it is, in base64, hexadecimal or UTF-16,
-    URL-encoded or backwards, and inside of gzip, zlib, bzip2 or xz. What looks like a key is known by the marks of its
-    issuer; in the files of a Python or a Debian package it is the package's own.
+    URL-encoded or backwards, and inside of gzip, zlib, bzip2, xz, zstd or ZIP. What looks like a key is known by the
+    marks of its issuer; in the files of a Python or a Debian package it is the package's own.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset({"image"})
@@ -60,6 +61,11 @@ class Secrets(Check):
     )
     advice: ClassVar[str] = (
         "Mount it for the one step that needs it: `RUN --mount=type=secret,id=...`; it is then in `/run/secrets/`."
+    )
+
+    looks_at: ClassVar[str] = (
+        "Whether a step of the build mounted the secret, and whether it is still anywhere in the image: in a file "
+        "of any layer, a variable, a build argument, a label or the history."
     )
 
     check: Literal["secrets"]
@@ -98,6 +104,21 @@ class Secrets(Check):
             return "no secret is left in the image"
         wanted = ", ".join(self.secrets) if self.secrets else "the secrets that it is given"
         return f"the build uses {wanted}" + (", and leaves no secret in the image" if self.search else "")
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """A build with a secret of your own, and the places where it must not be."""
+        ids = self.secrets if self.secrets is not None else ("ID",)
+        given = " ".join(f"--secret {hand.quoted(f'id={name},src=/tmp/secret.txt')}" for name in ids)
+        lines = ["printf '%s' a-secret-of-mine > /tmp/secret.txt"] if ids else []
+        lines.append(hand.build(self.target, options=f"--no-cache {given}".strip()))
+        if self.search:
+            lines.append(f"docker history --no-trunc {hand.IMAGE} | grep a-secret-of-mine")
+            lines.append(f"docker image inspect {hand.IMAGE} | grep a-secret-of-mine")
+            lines.append(f"mkdir /tmp/all && docker save {hand.IMAGE} | tar -xf - -C /tmp/all")
+            lines.append(
+                "find /tmp/all -type f -exec sh -c 'tar -xOf \"$0\" 2>/dev/null | grep -q a-secret && echo $0' {} ';'"
+            )
+        return tuple(lines)
 
     def _success(self, *, used: bool) -> str:
         if not self.search:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import ByteSize, human_size
 
@@ -28,6 +29,11 @@ class Size(Check):
 
     reason: ClassVar[str] = "Every machine that runs the app pulls the image first, and waits for each megabyte of it."
     advice: ClassVar[str] = "`docker history IMAGE` shows what each line adds; look at the line named above first."
+
+    looks_at: ClassVar[str] = (
+        "The bytes of all files in all layers of the image, uncompressed, also of those that a later line "
+        "deletes. What came with the base image is told apart from what your own lines add."
+    )
 
     check: Literal["size"]
     max: ByteSize | None = Field(default=None, description="What the whole image may weigh.")
@@ -100,3 +106,11 @@ class Size(Check):
         if self.over_base is not None:
             parts.append(f"at most {human_size(self.over_base)} over the base image")
         return ", ".join(parts)
+
+    def by_hand(self, port: int) -> tuple[str, ...]:  # noqa: ARG002  # for checks of a running app
+        """What each line adds; the engine's own sum may be that of compressed layers."""
+        return (
+            hand.build(self.target),
+            f"docker history {hand.IMAGE}",
+            f"docker image inspect --format '{{{{.Size}}}}' {hand.IMAGE}",
+        )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from grader.checks import _config as configured
+from grader.checks import _hand as hand
 from grader.checks._running import Clock, deafness, described
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.units import Duration, human_time
@@ -48,6 +51,11 @@ class Stop(Check):
         "Let the app be PID 1 (CMD in exec form, `exec` in a start script) and handle SIGTERM; `docker stop` shows it."
     )
 
+    looks_at: ClassVar[str] = (
+        "What the app does when it gets the signal that `docker stop` sends: how long it takes to end, and with "
+        "which exit code. 137 means that it did not end and was killed."
+    )
+
     check: Literal["stop"]
     within: Duration = Field(default=10.0, description="How long the app may take; as `docker stop`, 10 s by default.")
     signal: str | None = Field(default=None, description="The signal; the image's STOPSIGNAL by default.")
@@ -73,6 +81,9 @@ class Stop(Check):
         """Starts an app, sends it the signal and waits for its end."""
         clock = Clock(self.timeout)
         signal = configured.signal_name(self.signal or subject.image.config.get("StopSignal") or "")
+        if re.fullmatch(r"SIG\d+", signal):
+            line = configured.line_of(subject.dockerfile, "STOPSIGNAL")
+            return failed(expected=self.expectation(), got=f"STOPSIGNAL {signal[3:]} is no signal", line=line)
         app = subject.start(at_most=clock.left())
         first = _first(app)
         stopped = app.stop(signal, clock.left(self.within))
@@ -95,6 +106,14 @@ class Stop(Check):
         codes = self.exit_code if isinstance(self.exit_code, tuple) else (self.exit_code,)
         ending = f"exit code {' or '.join(map(str, codes))}" if self.exit_code is not None else "without being killed"
         return f"{name} ends the app within {human_time(self.within)}, {ending}"
+
+    def by_hand(self, port: int) -> tuple[str, ...]:
+        """How long it takes to stop, and the exit code."""
+        stop = f"docker stop -t {math.ceil(self.within)} {hand.APP}"
+        if self.signal is not None:
+            stop = f"sh -c 'docker kill -s {configured.signal_name(self.signal)} {hand.APP} && docker wait {hand.APP}'"
+        code = f"docker inspect --format '{{{{.State.ExitCode}}}}' {hand.APP}"
+        return (*hand.start(port, target=self.target), f"time {stop}", code, hand.end())
 
     def _is_good(self, code: int) -> bool:
         if self.exit_code is None:

@@ -12,9 +12,14 @@ import click
 from grader import __version__
 from grader.cli import authoring as authoring_commands
 from grader.cli import bulk as bulk_commands
+from grader.cli import completion as completion_commands
+from grader.cli import doctor as doctor_commands
 from grader.cli import engine as engine_commands
 from grader.cli import exercises as exercise_commands
+from grader.cli import folders as folder_commands
 from grader.cli import grade as grade_commands
+from grader.cli import hint as hint_commands
+from grader.cli import listing as list_commands
 from grader.errors import CleanUpInterrupted, ExitCode, GraderError
 from grader.reports._text import one_line, printable
 from grader.running import signals
@@ -32,16 +37,21 @@ def cli() -> None:
 for _command in (
     grade_commands.grade,
     grade_commands.demo,
-    exercise_commands.list_,
+    list_commands.list_,
+    folder_commands.start,
+    folder_commands.reset,
+    hint_commands.hint,
+    exercise_commands.explain,
     exercise_commands.checks,
     exercise_commands.schema,
     bulk_commands.bulk,
     authoring_commands.verify,
     authoring_commands.new,
-    engine_commands.doctor,
+    doctor_commands.doctor,
     engine_commands.engine,
     engine_commands.bases,
     engine_commands.clean,
+    completion_commands.completion,
 ):
     cli.add_command(_command)
 
@@ -87,11 +97,11 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
 
 
 def _tell_bug(error: Exception) -> None:
-    click.echo(
+    text = (
         f"The grader itself failed: {type(error).__name__}: {one_line(str(error))[:500]}\n"
-        "  mend: this is a bug; run it again with GRADER_DEBUG=1 and report what it prints.",
-        err=True,
+        "  mend: this is a bug; run it again with GRADER_DEBUG=1 and report what it prints."
     )
+    click.echo(_in_a_log(text), err=True)
 
 
 def _tell(error: GraderError) -> None:
@@ -100,7 +110,14 @@ def _tell(error: GraderError) -> None:
     lines += [f"  where: {printable(error.where)}"] if error.where else []
     lines += [f"  mend:  {printable(error.fix)}"] if error.fix else []
     lines += [f"  | {one_line(line)}" for line in error.log[-10:]]
-    click.echo("\n".join(lines), err=True)
+    click.echo(_in_a_log("\n".join(lines)), err=True)
+
+
+def _in_a_log(text: str) -> str:
+    """In a workflow, `text` without anything that GitHub would take for a command; a name may be a learner's."""
+    from grader.reports import _workflow  # noqa: PLC0415
+
+    return _workflow.harmless(text) if _workflow.is_running() else text
 
 
 def _interrupted(message: str) -> int:

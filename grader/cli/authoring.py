@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from grader.cli import complete
 from grader.cli.options import course_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Proves rubrics: the solution passes, known mistakes do not.")
-@click.argument("exercises", nargs=-1, metavar="[EX]...")
+@click.argument("exercises", nargs=-1, metavar="[EX]...", shell_complete=complete.exercises)
 @click.option(
     "--solutions", type=click.Path(path_type=Path), metavar="DIR",
     help="The folder of the solutions; the one beside the exercises if left out.",

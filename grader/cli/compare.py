@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.course.units import human_size, human_time
-from grader.reports import Telling, terminal
+from grader.reports import Telling, _words, terminal
 from grader.reports._text import one_line
 from grader.result import Status
 
@@ -42,7 +42,7 @@ def write(results: Sequence[GradeResult], out: TextIO, *, verbose: bool) -> None
     stand_ins = dict.fromkeys(name for result in results if result.engine for name in result.engine.stand_ins)
     if stand_ins:
         screen.print()
-        for line in Text(terminal.stand_ins(tuple(stand_ins))).wrap(screen, screen.width):
+        for line in Text(_words.stand_ins(tuple(stand_ins))).wrap(screen, screen.width):
             line.rstrip()
             screen.print(line)
 

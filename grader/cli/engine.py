@@ -1,4 +1,4 @@
-"""The engine and what lies in it: `grader doctor`, `engine`, `bases`, `clean`."""
+"""The engine and what lies in it: `grader engine`, `bases`, `clean`."""
 
 from __future__ import annotations
 
@@ -7,63 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from grader.cli import complete
 from grader.cli.options import course_option, yes_option
-from grader.errors import EngineError, ExitCode, GraderError, UsageError
+from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from grader.engine.connect import Engine
 
 
-@click.command(short_help="Says what this machine has, and what to mend.")
-@course_option
-def doctor(*, course: Path | None) -> int:
-    """Says what this machine has for grading, and what to mend; changes nothing.
-
-    Exit code 3 when something that grading needs is missing.
-    """
-    click.echo(f"Python      {sys.version.split()[0]} on {sys.platform}")
-    try:
-        engine = _present_engine()
-    except EngineError as error:
-        click.echo(f"engine      none answers: {error.what}")
-        for line in error.where.split("; "):
-            click.echo(f"            {line}")
-        click.echo(f"            mend: {error.fix}")
-        return ExitCode.INFRASTRUCTURE
-    good = [_doctor_line(name, look) for name, look in _questions(engine, course)]
-    return ExitCode.PASSED if all(good) else ExitCode.INFRASTRUCTURE
-
-
 def _present_engine() -> Engine:
-    """An engine that answers now; the doctor neither installs nor starts one."""
+    """An engine that answers now; to clean up, none is installed or started."""
     from grader.engine.connect import connect  # noqa: PLC0415
 
     return connect(start_private=False)
-
-
-def _questions(engine: Engine, course: Path | None) -> list[tuple[str, Callable[[], str]]]:
-    from grader.engine import describe  # noqa: PLC0415
-
-    return [
-        ("engine", lambda: describe.engine(engine)),
-        ("builder", lambda: describe.builder(engine)),
-        ("images", lambda: describe.reading(engine)),
-        ("questions", lambda: describe.asking(engine)),
-        ("space", lambda: describe.space(engine)),
-        ("bases", lambda: describe.base_images(engine, _course_bases(None, course))),
-    ]
-
-
-def _doctor_line(name: str, look: Callable[[], str]) -> bool:
-    try:
-        click.echo(f"{name:<11} {look()}")
-    except GraderError as error:
-        click.echo(f"{name:<11} {error.what}\n            mend: {error.fix}")
-        return False
-    return True
 
 
 @click.group(short_help="The grader's own engine, for Linux.")
@@ -118,7 +77,7 @@ def status() -> int:
 
 
 @click.command(short_help="Makes the base images of exercises present.")
-@click.argument("exercises", nargs=-1, metavar="[EXERCISE]...")
+@click.argument("exercises", nargs=-1, metavar="[EXERCISE]...", shell_complete=complete.exercises)
 @click.option("--refresh", is_flag=True, help="Look for the real image of every stand-in now.")
 @yes_option
 @course_option
@@ -128,7 +87,7 @@ def bases(*, exercises: Sequence[str], refresh: bool, yes: bool, course: Path | 
     from grader.engine import bases as base_images  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
 
-    wanted = _course_bases(exercises, course)
+    wanted = course_bases(exercises, course)
     with ProgressView(verbose=True) as progress:
         found = connect(agreed=yes, progress=progress)
         present = base_images.ensure(found, wanted, stand_ins=yes, refresh=refresh, progress=progress)
@@ -154,7 +113,7 @@ def clean(*, stand_ins: bool) -> None:
     click.echo(f"{len(removed)} removed." if removed else "Nothing was left behind.")
 
 
-def _course_bases(exercises: Sequence[str] | None, course: Path | None) -> list[str]:
+def course_bases(exercises: Sequence[str] | None, course: Path | None) -> list[str]:
     """The base images of the named exercises, of all when none is named, each once."""
     from grader.checks import types  # noqa: PLC0415
     from grader.course import rubric  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What there is to do: `grader list`, `grader checks`, `grader schema`."""
+"""What can be asserted: `grader checks`, `grader explain`, `grader schema`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from grader.cli import complete
 from grader.cli.options import course_option
 from grader.errors import UsageError
 
@@ -15,26 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@course_option
-def list_(*, as_json: bool, course: Path | None) -> None:
-    """Lists the course's exercises."""
-    from grader.course.exercise import find_course  # noqa: PLC0415
-
-    found = find_course(course)
-    if as_json:
-        exercises = [{"id": one.id, "title": one.title, "path": str(one.path)} for one in found.exercises]
-        click.echo(json.dumps({"course": found.title, "exercises": exercises}, indent=2))
-        return
-    click.echo(found.title)
-    width = max((len(one.id) for one in found.exercises), default=0)
-    for one in found.exercises:
-        click.echo(f"  {one.id:<{width}}  {one.title}")
-
-
 @click.command()
-@click.argument("name", metavar="[TYPE]", required=False)
+@click.argument("name", metavar="[TYPE]", required=False, shell_complete=complete.types)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def checks(*, name: str | None, as_json: bool) -> None:
     """Lists the check types, or one with its fields and an example."""
@@ -56,6 +39,21 @@ def checks(*, name: str | None, as_json: bool) -> None:
     click.echo(
         json.dumps({"types": [asdict(each) for each in every]}, indent=2) if as_json else reference.overview(every)
     )
+
+
+@click.command(short_help="What a check looks at, and how to see the same by hand.")
+@click.argument("name", metavar="CHECK|TYPE", shell_complete=complete.checks_or_types)
+@click.argument("exercise", metavar="[EX]", required=False, shell_complete=complete.exercises)
+@course_option
+def explain(*, name: str, exercise: str | None, course: Path | None) -> None:
+    """Says what a check looks at, and gives the docker commands that show the same by hand.
+
+    CHECK is one of the exercise EX, or of the one whose folder you stand in; TYPE is one of `grader checks`.
+    """
+    from grader.cli import explain as pages  # noqa: PLC0415
+    from grader.course.exercise import find_course  # noqa: PLC0415
+
+    click.echo(pages.page(find_course(course), name, exercise))
 
 
 @click.command()

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
+from grader.cli import complete
 from grader.cli.options import course_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from grader.cli.outputs import Output
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.connect import Engine
-    from grader.reports import Telling
     from grader.result import GradeResult, Progress, ProgressEvent
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("exercise", required=False)
+@click.argument("exercise", required=False, shell_complete=complete.exercises)
 @click.option(
     "--submission",
     type=click.Path(path_type=Path),
@@ -31,10 +33,17 @@ if TYPE_CHECKING:
     help="The folder to grade; the current one if left out.",
 )
 @click.option(
-    "--format", "formats", multiple=True, metavar="NAME[=FILE]",
-    help="How to tell the result: terminal, json; repeatable. With =FILE it goes to a file.",
+    "--format", "formats", multiple=True, metavar="NAME[=FILE]", shell_complete=complete.formats,
+    help="How to tell the result; repeatable. With =FILE it goes to a file. NAME is terminal (if none is given), "
+    "html (a page, as `html=report.html`), json, markdown, junit, csv, sarif, annotations, github-classroom, "
+    "classroom50, gradescope or another package's.",
 )  # fmt: skip
-@click.option("--only", multiple=True, metavar="CHECK", help="Run this check only; repeatable.")
+@click.option(
+    "--no-fail", is_flag=True, help="Exit with 0 whatever the score, if it was graded; 2 and 3 stay as they are."
+)
+@click.option(
+    "--only", multiple=True, metavar="CHECK", shell_complete=complete.checks, help="Run this check only; repeatable."
+)
 @yes_option
 @course_option
 @verbose_option
@@ -43,6 +52,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     exercise: str | None,
     submission: Path | None,
     formats: tuple[str, ...],
+    no_fail: bool,
     only: tuple[str, ...],
     yes: bool,
     course: Path | None,
@@ -52,39 +62,55 @@ def grade(  # noqa: PLR0913  # one parameter an option
 
     EXERCISE is a number, a name or a folder; without it, the folder you stand in says which.
 
+    In a workflow of GitHub's, github-classroom without a file is appended to $GITHUB_OUTPUT and $GITHUB_ENV, and
+    markdown to $GITHUB_STEP_SUMMARY.
+
     Exit codes: 0 passed, 1 not passed, 2 wrong usage or a broken rubric, 3 a fault of the engine, the network or the
     grader (costs no points), 130 interrupted.
     """
     from grader import grading  # noqa: PLC0415
     from grader.checks import types  # noqa: PLC0415
+    from grader.cli import outputs  # noqa: PLC0415
     from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.cli.recording import Recording  # noqa: PLC0415
     from grader.course import remembered  # noqa: PLC0415
     from grader.course.exercise import find_course, resolve  # noqa: PLC0415
     from grader.reports import Telling  # noqa: PLC0415
+    from grader.reports._workflow import unheard  # noqa: PLC0415
 
-    outputs = _outputs(formats)
+    asked = outputs.asked_for(formats)
     chosen = resolve(find_course(course), exercise)
     rubric = remembered.load(chosen.rubric_path, types)
     _known_checks(rubric, only)
     folder = _submission_folder(submission, exercise, chosen)
-    with ProgressView(verbose=verbose, quiet=False) as progress:
-        result = grading.grade(
-            grading.Request(
-                exercise=chosen,
-                rubric=rubric,
-                folder=folder,
-                engine=lambda: _engine(yes=yes, progress=progress),
-                only=only,
-                stand_ins=yes,
-                progress=_loading_meanwhile(outputs, progress),
+    commands = [output for output in asked if output.lines and output.file is None]
+    with unheard(outputs.log(asked)):
+        with ProgressView(verbose=verbose, quiet=False) as progress:
+            result = grading.grade(
+                grading.Request(
+                    exercise=chosen,
+                    rubric=rubric,
+                    folder=folder,
+                    engine=lambda: _engine(yes=yes, progress=progress),
+                    only=only,
+                    stand_ins=yes,
+                    progress=_loading_meanwhile(asked, progress),
+                )
             )
-        )
-    _tell(result, Telling(_dockerfile_lines(folder), verbose), outputs)
-    return exit_code(result)
+        recording = Recording(chosen, rubric, folder, partial=bool(only))
+        result = recording.counted(result)
+        telling = Telling(_dockerfile_lines(folder), verbose, _place(folder))
+        failure = outputs.tell(result, telling, [output for output in asked if output not in commands])
+    failure = outputs.tell(result, telling, commands) or failure
+    recording.keep(result, telling.dockerfile)
+    if failure:
+        raise failure
+    code = exit_code(result)
+    return ExitCode.PASSED if no_fail and code == ExitCode.NOT_PASSED else code
 
 
 @click.command(short_help="Grades a starter and its solution, side by side.")
-@click.argument("exercise", required=False, default="multi-stage-builds")
+@click.argument("exercise", required=False, default="multi-stage-builds", shell_complete=complete.exercises)
 @yes_option
 @course_option
 @verbose_option
@@ -154,75 +180,23 @@ def _engine(*, yes: bool, progress: Progress) -> Engine:
     return connect(agreed=yes, progress=progress)
 
 
-def _loading_meanwhile(outputs: Sequence[tuple[str, Path | None]], progress: Progress) -> Progress:
-    """Imports the formats while the app starts: a wait for the engine anyway, and rich takes its time."""
+def _loading_meanwhile(outputs: Sequence[Output], progress: Progress) -> Progress:
+    """Imports what comes last while the app starts: a wait for the engine anyway, and rich takes its time."""
     from threading import Thread  # noqa: PLC0415
 
     from grader import reports  # noqa: PLC0415
+    from grader.cli import recording  # noqa: PLC0415
 
-    waiting = {name for name, _ in outputs}
+    waiting = {output.format for output in outputs}
 
     def tell(event: ProgressEvent) -> None:
+        if event.phase == "start" and waiting:
+            Thread(target=recording.load, daemon=True).start()
         while event.phase == "start" and waiting:
             Thread(target=reports.load, args=(waiting.pop(),), daemon=True).start()
         progress(event)
 
     return tell
-
-
-def _outputs(formats: Sequence[str]) -> list[tuple[str, Path | None]]:
-    """The formats asked for, each with the file it goes to; refused before anything is built when one cannot be."""
-    outputs = [_output(given) for given in formats or ("terminal",)]
-    if sum(file is None for _, file in outputs) > 1:
-        raise UsageError(
-            "Two formats cannot share the standard output", "Send one to a file, like `--format json=result.json`."
-        )
-    return outputs
-
-
-def _output(given: str) -> tuple[str, Path | None]:
-    from grader import reports  # noqa: PLC0415
-    from grader.course.suggest import closest  # noqa: PLC0415
-
-    name, sign, file = given.partition("=")
-    if not reports.exists(name):
-        near = closest(name, reports.names())
-        meant = f"Did you mean {near}? " if near else ""
-        raise UsageError(f"There is no format “{name}”", f"{meant}Known formats: {', '.join(reports.names())}.")
-    if not sign:
-        return name, None
-    path = Path(file)
-    if not file or path.is_dir() or not path.parent.is_dir():
-        raise UsageError("The report cannot be written there", "Name a file in a folder that exists.", where=given)
-    return name, path
-
-
-def _tell(result: GradeResult, telling: Telling, outputs: Sequence[tuple[str, Path | None]]) -> None:
-    """Every report that can be written is; the first that cannot be is told after that."""
-    from grader import reports  # noqa: PLC0415
-
-    failure: UsageError | None = None
-    for name, file in outputs:
-        report = reports.load(name)
-        if file is None:
-            _be_utf8(sys.stdout)
-            report(result, telling, sys.stdout)
-            continue
-        try:
-            with file.open("w", encoding="utf-8") as out:
-                report(result, telling, out)
-        except OSError as error:
-            what = f"The report cannot be written: {error.strerror}"
-            failure = failure or UsageError(what, "Name another file.", where=str(file))
-    if failure:
-        raise failure
-
-
-def _be_utf8(out: TextIO) -> None:
-    """A console that cannot show a character shows a replacement instead of failing."""
-    reconfigure = getattr(out, "reconfigure", None)
-    if reconfigure:
-        reconfigure(errors="replace")
 
 
 def _known_checks(rubric: Rubric, only: Sequence[str]) -> None:
@@ -264,3 +238,14 @@ def _dockerfile_lines(folder: Path) -> tuple[str, ...]:
     # Not splitlines: it knows more line ends than a Dockerfile has, and the numbers would no longer fit.
     text = file.read_bytes().decode("utf-8-sig", errors="replace")
     return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+
+
+def _place(folder: Path) -> str:
+    """Where the Dockerfile lies in the repository that is shown: GitHub's or GitLab's checkout, else from here."""
+    from grader.reports._text import one_line  # noqa: PLC0415
+
+    root = os.environ.get("GITHUB_WORKSPACE") or os.environ.get("CI_PROJECT_DIR") or "."
+    try:
+        return one_line((folder.resolve() / "Dockerfile").relative_to(Path(root).resolve()).as_posix())
+    except (OSError, ValueError):
+        return "Dockerfile"

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from grader.reports import _workflow
 from grader.reports._text import clipped, one_line
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class ProgressView:
 
     def _tell(self, event: ProgressEvent) -> None:
         text = one_line(f"{event.phase}: {event.text}")
+        if _workflow.is_running():
+            # The log's commands are stopped meanwhile, but on the other stream, which the runner reads beside this one.
+            text = _workflow.harmless(text)
         if event.detail:
             if self._live and time.monotonic() - self._last > 0.1:
                 self._last = time.monotonic()

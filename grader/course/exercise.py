@@ -19,6 +19,8 @@ RUBRIC_FILE = "rubric.yaml"
 #: What `grader start` leaves in a learner's folder: ``{"exercise": "03-multi-stage-builds"}``.
 MARKERS = (".grader.json", ".grader")
 
+#: Bytes of a marker that are read; ours has a few dozen.
+_MARKER_LIMIT = 4096
 _NUMBERED = re.compile(r"(\d+)-(.+)")
 # A title that needs no YAML parser: one line, plain or in simple quotes, and the next line starts a key or nothing.
 _SIMPLE_TITLE = re.compile(
@@ -40,13 +42,18 @@ class Course:
 
 @dataclass(frozen=True)
 class Exercise:
-    """``id`` is the folder's name; ``number`` is None when that does not start with one."""
+    """``id`` is the folder's name; ``number`` is None when that does not start with one.
+
+    ``broken`` says that its rubric is missing or has no title to be read; what else may be wrong there, only loading it
+    tells.
+    """
 
     id: str
     number: int | None
     path: Path
     title: str
     course: Course = field(repr=False, compare=False)
+    broken: bool = field(default=False, compare=False)
 
     @property
     def slug(self) -> str:
@@ -126,8 +133,9 @@ def _load(folder: Path) -> Course:
     solutions = folder.parent / "solutions"
     course = Course(folder, _course_title(folder), (), solutions if solutions.is_dir() else None)
     exercises = tuple(
-        Exercise(child.name, _number(child.name), child, _exercise_title(child), course)
+        Exercise(child.name, _number(child.name), child, title or _words(child.name), course, broken=title is None)
         for child in _exercise_folders(folder)
+        for title in [_exercise_title(child)]
     )
     # Each knows the other; this is the only place that ever writes to a frozen one.
     object.__setattr__(course, "exercises", exercises)
@@ -141,14 +149,19 @@ def _course_title(folder: Path) -> str:
     return _quick_title(file, alone=True) or _parsed_title(file)
 
 
-def _exercise_title(folder: Path) -> str:
-    """A rubric that is being written must not keep others from being graded: its folder's name has to do."""
+def _exercise_title(folder: Path) -> str | None:
+    """None without one: a rubric that is being written must not keep others from being graded."""
     file = folder / RUBRIC_FILE
     try:
         return _quick_title(file) or _parsed_title(file)
     except RubricError:
-        match = _NUMBERED.fullmatch(folder.name)
-        return (match[2] if match else folder.name).replace("-", " ").capitalize()
+        return None
+
+
+def _words(name: str) -> str:
+    """What an exercise is called whose rubric does not say."""
+    match = _NUMBERED.fullmatch(name)
+    return (match[2] if match else name).replace("-", " ").capitalize()
 
 
 def _quick_title(file: Path, *, alone: bool = False) -> str | None:
@@ -235,23 +248,40 @@ def _around(course: Course, folder: Path) -> Exercise | None:
     """The exercise that ``folder`` lies in, belongs to by its marker, or solves."""
     ids = {exercise.id: exercise for exercise in course.exercises}
     for candidate in (folder, *folder.parents):
-        marked = _marked(candidate)
+        marked = marked_exercise(candidate)
         if marked is not None:
-            return _by_name(course, marked)
+            return _by_mark(course, marked)
         if candidate.parent in {course.path, course.solutions} and candidate.name in ids:
             return ids[candidate.name]
     return None
 
 
-def _marked(folder: Path) -> str | None:
+def marked_exercise(folder: Path) -> str | None:
+    """The id that the marker in a learner's folder names, whatever course it is of.
+
+    It is a name to look up among a course's exercises, never a path to follow.
+    """
     for name in MARKERS:
+        file = folder / name
         try:
-            marker = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            # A pipe of that name would never end.
+            if not file.is_file() or file.stat().st_size > _MARKER_LIMIT:
+                continue
+            marker = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(marker, dict) and isinstance(marker.get("exercise"), str):
             return str(marker["exercise"])
     return None
+
+
+def _by_mark(course: Course, marked: str) -> Exercise | None:
+    """By its id, else (the course was put in another order since) by its name without the number, if that is one's."""
+    match = _NUMBERED.fullmatch(marked)
+    slug = match[2] if match else marked
+    exact = [exercise for exercise in course.exercises if exercise.id == marked]
+    found = exact or [exercise for exercise in course.exercises if exercise.slug == slug]
+    return found[0] if len(found) == 1 else None
 
 
 def _unresolved(course: Course, name: str | None, here: Path) -> UsageError:

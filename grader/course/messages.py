@@ -149,7 +149,10 @@ def _wrong_value(subject: str, error: ErrorDetails) -> tuple[str, str]:
         return f"{subject} is {shown}, which does not fit", _pattern_fix(subject, context["pattern"])
     # Our own validators say what is wrong and, after a semicolon, how to mend it.
     what, _, fix = error["msg"].removeprefix("Value error, ").partition("; ")
-    return f"{subject}: {what}", f"{fix[:1].upper()}{fix[1:]}." if fix else "Change it."
+    return (
+        f"{subject}: {what}",
+        f"{fix[:1].upper()}{fix[1:]}{'' if fix.endswith('?') else '.'}" if fix else "Change it.",
+    )
 
 
 def _within_check(place: DataPath) -> DataPath:

@@ -125,6 +125,12 @@ class _File(_Part):
     build: BuildOptions = BuildOptions()
     app: AppOptions | None = None
     limits: Limits = Limits()
+    hint_cost: float = Field(
+        default=0.0,
+        ge=0,
+        description="The points that each hint by `grader hint` takes off its check; a check may say otherwise. "
+        "Gradings in bulk and in CI know of no hints and take nothing.",
+    )
     checks: tuple[Any, ...] = Field(min_length=1, description="What is asserted, in the order it is told.")
 
 
@@ -143,6 +149,7 @@ class Rubric:
     digest: str
     path: Path
     format: int = 1
+    hint_cost: float = 0.0
 
     @property
     def settings(self) -> Settings:
@@ -158,6 +165,12 @@ class Rubric:
             app=self.app.settings if self.app else None,
             checks={check.id: "app" in check.uses and not check.target for check in self.checks},
         )
+
+    @property
+    def hint_costs(self) -> dict[str, float]:
+        """The points that a hint takes, by the ids of those checks of which it takes some."""
+        costs = {each.id: self.hint_cost if each.hint_cost is None else each.hint_cost for each in self.checks}
+        return {id_: cost for id_, cost in costs.items() if cost}
 
     @property
     def max_score(self) -> float:
@@ -195,6 +208,7 @@ def load(path: Path, check_types: Mapping[str, type[Check]]) -> Rubric:
         checks=tuple(checks),
         digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
         path=path,
+        hint_cost=file.hint_cost,
     )
 
 

@@ -8,10 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import requests
-from docker.errors import APIError, NotFound
-
-from grader.engine import run
+from grader.engine import run, sdk
 from grader.engine.namespace import Answer, Namespace, Question
 from grader.engine.refusal import AppError
 from grader.errors import EngineError
@@ -123,7 +120,7 @@ class App:
         """To PID 1, if it still is there."""
         try:
             self.engine.client.kill(self.container, signal)
-        except APIError as error:
+        except sdk.errors.APIError as error:
             if state_of(self.engine, self.container).get("Running"):
                 raise EngineError(f"The engine does not send {signal}: {error.explanation}", "Grade again.") from error
 
@@ -143,7 +140,7 @@ def state_of(engine: Engine, container: str) -> Mapping[str, Any]:
     """The engine's state of an app's container."""
     try:
         return engine.client.inspect_container(container)["State"] or {}
-    except NotFound as error:
+    except sdk.errors.NotFound as error:
         raise EngineError("Somebody removed the app's container", "Grade again.", where=container) from error
 
 
@@ -151,7 +148,7 @@ def last_lines(engine: Engine, container: str) -> tuple[str, ...]:
     """The last lines that a container printed, to stdout and stderr; a learner's data."""
     try:
         raw: bytes = engine.client.logs(container, stdout=True, stderr=True, tail=_LOG_LINES)
-    except (APIError, requests.RequestException):
+    except (sdk.errors.APIError, sdk.requests.RequestException):
         return ()
     return tuple(raw[-_LOG_BYTES:].decode(errors="replace").splitlines()[-_LOG_LINES:])
 

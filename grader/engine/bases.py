@@ -12,10 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import requests
-from docker.errors import DockerException
-
-from grader.engine import standin
+from grader.engine import sdk, standin
 from grader.engine.pull import Puller, PullError, Trouble
 from grader.errors import EngineError
 from grader.result import ProgressEvent, silent
@@ -62,7 +59,7 @@ def ensure(  # noqa: PLR0913 - what a command lets its user say
     try:
         allowed = stand_ins or engine.private
         return tuple(_ensure(puller, reference, allowed=allowed, refresh=refresh) for reference in references)
-    except (DockerException, requests.RequestException) as error:
+    except (sdk.errors.DockerException, sdk.requests.RequestException) as error:
         raise EngineError(
             "The engine failed while base images were made present.",
             "See that it runs (`grader doctor`), then run the command again.",

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_time
-from grader.engine import missing, ungiven
+from grader.engine import missing, ungiven, unstarted
+from grader.engine.unstarted import shortened
 from grader.errors import EngineError, GraderError, SubmissionError
+from grader.submission.instructions import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,7 @@ _REGISTRY = (
 )
 _TOO_OLD = "This engine is too old for a substitution in the Dockerfile"
 _NEWER = "Use Docker Engine 23 or later. Nothing is counted against the submission."
+_NEWER_FRONT_END = "Use a newer Docker Engine, or do without the flag. Nothing is counted against the submission."
 _NO_SESSION = "The session in which the build gets its secrets broke off"
 # In what the engine says of a step, when the machine, its network or a registry is at fault.
 _OURS = (
@@ -45,6 +48,11 @@ _OURS = (
     ("unsupported modifier (#", _TOO_OLD, _NEWER),
     ("unsupported modifier (%", _TOO_OLD, _NEWER),
     ("unsupported modifier (/", _TOO_OLD, _NEWER),
+    # Flags that no front end knows were refused before the build.
+    *(
+        (f"unknown flag: --{flag}", f"This engine's front end is too old for `--{flag}`", _NEWER_FRONT_END)
+        for flag in sorted(set().union(*FLAGS.values()))
+    ),
     ("no active session", _NO_SESSION, "Grade again; if it stays, `grader doctor` tells more."),
 )
 _NETWORK = re.compile(
@@ -52,7 +60,7 @@ _NETWORK = re.compile(
     r"|network is unreachable|no route to host|failed to establish a new connection|connection timed out"
     r"|tls handshake timeout|dial tcp|i/o timeout|connection reset by peer|read timed out|timed out \(read timeout"
     r"|failed to connect to|unable to resolve host|bad address|couldn't resolve host|max retries exceeded"
-    r"|connecttimeouterror|incompleteread|eai_again|enotfound|etimedout|econnreset|http error 50[0234]"
+    r"|connecttimeouterror|incompleteread|\b(?:eai_again|enotfound|etimedout|econnreset)\b|http error 50[0234]"
     r"|the requested url returned error: 50[0234]|temporary error \(try again later\)"
     r"|service unavailable|bad gateway|gateway time-?out|proxy error|unable to connect to|remote end closed connection",
     re.IGNORECASE,
@@ -93,7 +101,7 @@ _THEIRS = (
         "A file or a folder that is asked for is not there",
     ),
     (
-        re.compile(r"failed to compute cache key: (?:.*: )?too many links|cannot copy to non-directory: /"
+        re.compile(r"(?:^|: )too many links$|cannot copy to non-directory: /"
                    r"|not a directory$|cannot replace to directory /|cannot overwrite (?:non-)?directory"),
         "A file or a folder stands in the way of what is to be copied",
     ),
@@ -102,6 +110,12 @@ _THEIRS = (
                    r"|determining run [ug]id: (?:user|group): unknown|looking up UID/GID for"),
         "A user or a group does not exist in the image",
     ),
+    (
+        re.compile(r"(?:^|: )(?:l?stat|open|mkdir|readlink|failed to walk) /[^\s:]+: file name too long"),
+        "A name or a path is longer than a file system takes",
+    ),
+    (re.compile(r"max depth exceeded"), "The image has more layers than the engine takes"),
+    (re.compile(r"lint violation found for rules: "), "`# check=error=true` asks for a Dockerfile without warnings"),
     (re.compile(r"invalid response status 4(?:04|10)\b"), "A remote file that ADD asks for is not there"),
     (
         re.compile(r"invalid containerPort: |invalid mount target|unsupported mount type|failed to process \""
@@ -109,7 +123,10 @@ _THEIRS = (
                    r"|circular dependency|invalid from flag value|base name \(.*\) should not be blank"
                    r"|failed to parse stage name|invalid reference format|unsupported modifier"
                    r"|incorrect mount flags|invalid mount type|unknown instruction: |unknown flag"
-                   r"|invalid proto|invalid port|error parsing chmod|must set volume destination"
+                   r'|unsupported sharing value "|invalid value (?:\S+ )?for (?:uid|gid|mode|size)\b'
+                   r"|invalid checksum digest|unsupported digest algorithm|checksum requires HTTP"
+                   r"|unexpected key '|syntax error in pattern|invalid proto|invalid port|error parsing chmod"
+                   r"|must set volume destination"
                    r'|unknown type "[^"]*" in HEALTHCHECK|time: (?:missing unit in|invalid) duration'
                    r"|requires the arguments to be in JSON form|missing ':' in substitution", re.IGNORECASE),
         "The Dockerfile asks for something that cannot be done",
@@ -117,23 +134,6 @@ _THEIRS = (
 )  # fmt: skip
 # An engine's own folders: a file that is missing there is nobody's but the engine's.
 _ENGINE_PATH = re.compile(r"/(?:overlay2?|containerd|buildkit|snapshots|image|docker/tmp|containers/storage)/")
-
-# The engine's runtime says why it could not start a command in the log of the step, where Engine 20.10 and 28 make it
-# exit code 1. (A learner's echo of such a line gives an error, never a pass.)
-_RUNTIME = re.compile(
-    r'^(?:time=".*" level=error msg=")?(?:runc (?:run|create) failed|crun: |OCI runtime).*', re.MULTILINE
-)
-_NOT_STARTED = (
-    (re.compile(r'exec: "(?P<it>[^"]*)": (?:stat \S+: no such file|executable file not found)'
-                r"|executable file `([^`]*)` not found"),
-     "The command “{it}” does not exist in the image"),
-    (re.compile(r'exec: "(?P<it>[^"]*)": permission denied'), "“{it}” may not be executed"),
-    (re.compile(r'exec: "(?P<it>[^"]*)": is a directory'), "“{it}” is a directory, not a command"),
-    (re.compile(r"exec (?P<it>\S+): exec format error"), "“{it}” is no program for this machine"),
-    (re.compile(r'to rootfs at "(?P<it>[^"]*)": .*(?:no such file or directory|not a directory)'),
-     "What is to be mounted at “{it}” is not there"),
-    (re.compile(r'chdir to cwd \("(?P<it>[^"]*)"\)'), "The working directory “{it}” cannot be used"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked:
     line = _numbered(error) or (step.line if step else None) or _line_in(error, asked.dockerfile)
     where = f"Dockerfile:{line}" if line else ""
     log = step.last_lines if step else ()
-    short = _short(_INSIDE.sub("", error))
+    short = shortened(_INSIDE.sub("", error))
     if mistake := ungiven.failure(text, asked.secrets, line):
         return mistake
     for sign, what, fix in _OURS:
@@ -205,7 +205,7 @@ def timeout(step: Step | None, limit: float, *, engine_hung: bool) -> GraderErro
             log=step.last_lines,
         )
     return SubmissionError(
-        f"The build did not finish within {human_time(limit)}; it was at: {_short(step.instruction)}",
+        f"The build did not finish within {human_time(limit)}; it was at: {shortened(step.instruction)}",
         "Look for a step that waits for something, a server that never ends, or work that a cache could save.",
         where=where,
         line=step.line,
@@ -221,8 +221,8 @@ def starved(step: Step | None) -> bool:
 def _failed_command(step: Step, steps: Sequence[Step]) -> GraderError:
     """A RUN that ended with an error: the learner's, unless its own last words are that disk or network are gone."""
     where = f"Dockerfile:{step.line}" if step.line else ""
-    if runtime := _RUNTIME.findall("\n".join(step.last_lines[-3:])):
-        return _not_started(runtime[-1].replace('\\"', '"'), step, where)
+    if refused := unstarted.failure(step, where):
+        return refused
     tail = "\n".join(step.last_lines).lower()
     for sign, what, fix in (*_DISK, *_REGISTRY):
         if sign in tail:
@@ -233,7 +233,7 @@ def _failed_command(step: Step, steps: Sequence[Step]) -> GraderError:
         return no_network(step)
     killed = " (killed: out of memory?)" if step.exit_code == 137 else ""  # 128 + SIGKILL
     return SubmissionError(
-        f"The step “{_short(step.instruction)}” ended with exit code {step.exit_code}{killed}",
+        f"The step “{shortened(step.instruction)}” ended with exit code {step.exit_code}{killed}",
         _look_at(step.line, step.last_lines),
         where=where,
         line=step.line,
@@ -248,26 +248,6 @@ def no_network(step: Step) -> EngineError:
         "See that builds reach the network (`grader doctor`), then grade again. If the address in the log is one "
         "that the Dockerfile made up, mend it there.",
         where=f"Dockerfile:{step.line}" if step.line else "",
-        log=step.last_lines,
-    )
-
-
-def _not_started(message: str, step: Step, where: str) -> GraderError:
-    """The runtime never got as far as the command of a RUN."""
-    for pattern, what in _NOT_STARTED:
-        if match := pattern.search(message):
-            it = next((group for group in match.groups() if group), "")
-            return SubmissionError(
-                f"{what.format(it=it)}: {_short(step.instruction)}",
-                _look_at(step.line, ()),
-                where=where,
-                line=step.line,
-                log=step.last_lines,
-            )
-    return EngineError(
-        f"The engine could not start a step: {_short(message)}",
-        "Nothing is counted against the submission. Grade again; if it stays, restart the engine.",
-        where=where,
         log=step.last_lines,
     )
 
@@ -295,8 +275,3 @@ def _look_at(line: int | None, log: Sequence[str]) -> str:
     if line:
         return f"Mend line {line} of the Dockerfile" + ("; the log's last lines say why." if log else ".")
     return "Mend the Dockerfile."
-
-
-def _short(text: str, limit: int = 300) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -14,20 +14,21 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import requests
-from docker.errors import APIError
-
-from grader.engine import blame, buildsecrets, cancel, network
+from grader.engine import buildsecrets, cancel, network, sdk
 from grader.engine.buildsecrets import Secrets
-from grader.engine.podman import Buildah
+from grader.engine.client import post, proxies
+from grader.engine.told import told
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
-from grader.result import Progress, ProgressEvent, silent
+from grader.result import BuildResult, Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
+    from grader.engine.client import Answer
     from grader.engine.connect import Engine
+    from grader.engine.podman import Buildah
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
@@ -46,6 +47,11 @@ class Build:
     failure: SubmissionError | None = None
     culprit: Step | None = None
     asked: frozenset[str] = frozenset()
+
+    @property
+    def result(self) -> BuildResult:
+        """How this build is told in a result."""
+        return BuildResult(round(self.duration, 4), told(self.steps, self.duration))
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,11 @@ def build(
     started = time.monotonic()
     result = _attempt(engine, context, dockerfile, options, progress)
     step = result.culprit
-    if result.failure is None or not blame.starved(step):
+    if result.failure is None:
+        return result
+    from grader.engine import blame  # noqa: PLC0415  # only a failure needs to be blamed on anybody
+
+    if not blame.starved(step):
         return result
     _check_network(engine, dockerfile, step, options)
     left = options.timeout - (time.monotonic() - started)
@@ -95,14 +105,15 @@ def _check_network(engine: Engine, dockerfile: Dockerfile, step: Step | None, op
         return
     result = _attempt(engine, *control, Options(network.LIMIT, options.labels, cache=False), silent)
     if result.failure is not None:
+        from grader.engine import blame  # noqa: PLC0415  # see `build`
+
         raise blame.no_network(step)
 
 
 def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: Options, progress: Progress) -> Build:
     """One build."""
     started = time.monotonic()
-    builder = _BuildKit if engine.name == "docker" else Buildah
-    log = builder(engine, dockerfile, options, progress)
+    log = _builder(engine)(engine, dockerfile, options, progress)
     try:
         with (
             buildsecrets.handed(engine, dockerfile, context.tar, options) as (tar, more),
@@ -112,7 +123,7 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
             image_id, error = _run(engine, tar, parameters, log, clock)
             while log.stumbled(error) and not clock.expired:
                 image_id, error = _run(engine, tar, parameters, log, clock)
-    except (requests.RequestException, OSError, APIError, ValueError) as fault:
+    except (sdk.requests.RequestException, OSError, sdk.errors.APIError, ValueError) as fault:
         raise EngineError(
             f"The engine went away during the build: {fault}",
             "See that it runs (`grader doctor`), then grade again; nothing is counted against the submission.",
@@ -121,8 +132,7 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
     duration = time.monotonic() - started
     log.finish()
     steps = log.steps()
-    asked = blame.Asked(dockerfile, context, tuple(options.secrets.values))
-    failure = _failure(error, log, options, clock, asked) if error or clock.expired else None
+    failure = _failure(error, log, options, clock, (dockerfile, context)) if error or clock.expired else None
     if isinstance(failure, EngineError):
         raise failure
     if failure is None and image_id is None:
@@ -130,6 +140,14 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
     if isinstance(failure, SubmissionError):
         return Build(None, steps, duration, failure, log.culprit(error))
     return Build(image_id, steps, duration, asked=frozenset(options.secrets.asked))
+
+
+def _builder(engine: Engine) -> type[_BuildKit | Buildah]:
+    if engine.name == "docker":
+        return _BuildKit
+    from grader.engine.podman import Buildah  # noqa: PLC0415  # most engines are not Podman, and a build waits for it
+
+    return Buildah
 
 
 class _BuildKit:
@@ -155,7 +173,7 @@ class _BuildKit:
     def stop(self) -> None:
         """Asks the engine to end the build; by a connection of its own, for the client's is busy with the answer."""
         client: Any = self._engine.client
-        with suppress(requests.RequestException, OSError):
+        with suppress(sdk.requests.RequestException, OSError):
             client.post(client._url("/build/cancel"), params={"id": self._id}, timeout=cancel.GRACE)  # noqa: SLF001
 
     def stumbled(self, _error: str) -> bool:
@@ -201,19 +219,14 @@ def _run(
     engine: Engine, tar: bytes, parameters: Mapping[str, str], log: _BuildKit | Buildah, clock: cancel.Clock
 ) -> tuple[str | None, str]:
     """Image id and error text, either of which may be missing."""
-    client: Any = engine.client
 
-    def ask() -> requests.Response:
-        response: requests.Response = client.post(
-            client._url("/build"),  # noqa: SLF001  # the SDK has no parameter for it (docker-py issue 2230)
-            data=tar,
-            params=parameters,
-            headers={"Content-Type": "application/x-tar"},
-            stream=True,
-            timeout=(10, clock.silence),
-        )
-        if response.status_code != requests.codes.ok:
-            raise _RefusedError(response)
+    def ask() -> sdk.requests.Response | Answer:
+        # The SDK's own call has no parameter for BuildKit (docker-py issue 2230).
+        headers = {"Content-Type": "application/x-tar"}
+        response = post(engine.client, "/build", data=tar, params=parameters, headers=headers, silence=clock.silence)
+        if response.status_code != HTTPStatus.OK:
+            with response:
+                raise _RefusedError(response)
         return response
 
     image_id, error = None, ""
@@ -225,7 +238,7 @@ def _run(
             image_id = _image_id(message) or image_id
     except _RefusedError as refused:
         return None, str(refused)
-    except (requests.RequestException, OSError, ValueError):
+    except (sdk.requests.RequestException, OSError, ValueError):
         if not clock.expired:
             raise
     return image_id, error
@@ -237,10 +250,9 @@ def _proxies(engine: Engine) -> dict[str, str]:
     Our own engine has no such configuration; there it is the proxy of the machine. These arguments are predefined, so
     they are neither in the image's history nor in a cache key.
     """
-    client: Any = engine.client
-    configured = client._proxy_configs.get_environment()  # noqa: SLF001  # the CLI's own reading, in the SDK
+    configured = proxies(engine.client)
     if configured or not engine.private:
-        return dict(configured)
+        return configured
     names = ("http_proxy", "https_proxy", "no_proxy")
     given = {name: os.environ.get(name) or os.environ.get(name.upper()) for name in names}
     return {spelled: value for name, value in given.items() if value for spelled in (name, name.upper())}
@@ -261,7 +273,7 @@ def _parameters(context: Context, options: Options, proxies: Mapping[str, str]) 
 class _RefusedError(Exception):
     """The engine does not even begin; its message says why."""
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: sdk.requests.Response | Answer) -> None:
         try:
             super().__init__(str(response.json()["message"]))
         except (ValueError, KeyError, TypeError):
@@ -279,9 +291,11 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
 
 
 def _failure(
-    error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, asked: blame.Asked
+    error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, asked: tuple[Dockerfile, Context]
 ) -> GraderError:
+    from grader.engine import blame  # noqa: PLC0415  # see `build`
+
     step = log.culprit(error)
     if clock.expired:
         return blame.timeout(step, options.timeout, engine_hung=clock.cut)
-    return blame.failure(error, step, steps=log.steps(), asked=asked)
+    return blame.failure(error, step, steps=log.steps(), asked=blame.Asked(*asked, tuple(options.secrets.values)))

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import requests
+    from grader.engine import sdk
+    from grader.engine.client import Answer
 
 #: Seconds an engine has to end a build that was cancelled, before the connection is cut.
 GRACE = 10.0
@@ -41,12 +42,12 @@ class Clock:
         self.silence = seconds + 2 * GRACE
         self.expired = False
         self.cut = False
-        self._response: requests.Response | None = None
+        self._response: sdk.requests.Response | Answer | None = None
         self._ended = threading.Event()
         self._ended.set()
         self._abandoned = False
 
-    def lines(self, ask: Callable[[], requests.Response]) -> Iterator[bytes]:
+    def lines(self, ask: Callable[[], sdk.requests.Response | Answer]) -> Iterator[bytes]:
         """The lines of the answer to ``ask``, without empty ones; what goes wrong meanwhile is raised here."""
         waiting: queue.Queue[bytes | Exception | None] = queue.Queue(_WAITING)
         self._ended.clear()
@@ -62,7 +63,9 @@ class Clock:
                 raise line
             yield line
 
-    def _read(self, ask: Callable[[], requests.Response], waiting: queue.Queue[bytes | Exception | None]) -> None:
+    def _read(
+        self, ask: Callable[[], sdk.requests.Response | Answer], waiting: queue.Queue[bytes | Exception | None]
+    ) -> None:
         end = None
         try:
             with ask() as response:
@@ -90,7 +93,7 @@ class Clock:
         if self._ended.is_set():
             return
         self.cut = True
-        connection = getattr(getattr(self._response, "raw", None), "_connection", None)
+        connection = getattr(getattr(self._response, "raw", None), "_connection", self._response)
         sock = getattr(connection, "sock", None)
         if sock is not None:
             with suppress(OSError):

@@ -14,11 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import docker
-import requests
-from docker.errors import DockerException
-
-from grader.engine import install, private
+from grader.engine import install, private, sdk
+from grader.engine.client import Client, serves
 from grader.errors import EngineError
 from grader.result import EngineResult, Progress, ProgressEvent, silent
 
@@ -41,7 +38,7 @@ class Engine:
     on the machine whose processes and folders are the engine's own; callers still verify what they read there.
     """
 
-    client: docker.APIClient = field(repr=False)
+    client: sdk.APIClient = field(repr=False)
     name: str
     version: str
     api_version: str
@@ -67,7 +64,7 @@ class Candidate:
 
     endpoint: str
     source: str
-    tls: docker.tls.TLSConfig | None = None
+    tls: sdk.tls.TLSConfig | None = None
     chosen: bool = False
 
 
@@ -95,7 +92,7 @@ def _first_that_answers(tried: list[str]) -> Engine | None:
     for candidate in candidates():
         try:
             return _open(candidate)
-        except (DockerException, requests.RequestException, OSError, ValueError) as error:
+        except (sdk.errors.DockerException, sdk.requests.RequestException, OSError, ValueError) as error:
             tried.append(f"{candidate.source} ({candidate.endpoint}): {_reason(error)}")
             if candidate.chosen:
                 raise _chosen_does_not_answer(candidate, error) from error
@@ -161,19 +158,19 @@ def _json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _environment_tls() -> docker.tls.TLSConfig | None:
+def _environment_tls() -> sdk.tls.TLSConfig | None:
     if not os.environ.get("DOCKER_TLS_VERIFY"):
         return None
     folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
     return _context_tls(folder, verify=True)
 
 
-def _context_tls(folder: Path, *, verify: bool) -> docker.tls.TLSConfig | None:
+def _context_tls(folder: Path, *, verify: bool) -> sdk.tls.TLSConfig | None:
     if not folder.is_dir():
         return None
     pair = (folder / "cert.pem", folder / "key.pem")
     authority = folder / "ca.pem"
-    return docker.tls.TLSConfig(
+    return sdk.tls.TLSConfig(
         client_cert=(str(pair[0]), str(pair[1])) if pair[0].exists() else None,
         ca_cert=str(authority) if authority.exists() else None,
         verify=verify,
@@ -186,13 +183,7 @@ def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
         with socket.socket(socket.AF_UNIX) as door:
             door.settimeout(PING_TIMEOUT)
             door.connect(candidate.endpoint.removeprefix("unix://"))
-    client = docker.APIClient(
-        base_url=candidate.endpoint,
-        version=API_VERSION,
-        tls=candidate.tls or False,
-        timeout=int(PING_TIMEOUT),
-        use_ssh_client=candidate.endpoint.startswith("ssh://"),
-    )
+    client = _client(candidate)
     try:
         facts: Any = client.version(api_version=False)
         client.timeout = int(CALL_TIMEOUT)
@@ -216,7 +207,19 @@ def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
         raise
 
 
-def _speak(client: docker.APIClient, newest: str, oldest: str) -> None:
+def _client(candidate: Candidate) -> sdk.APIClient:
+    if serves(candidate.endpoint):
+        return cast("sdk.APIClient", Client(candidate.endpoint, API_VERSION, int(PING_TIMEOUT)))
+    return sdk.APIClient(
+        base_url=candidate.endpoint,
+        version=API_VERSION,
+        tls=candidate.tls or False,
+        timeout=int(PING_TIMEOUT),
+        use_ssh_client=candidate.endpoint.startswith("ssh://"),
+    )
+
+
+def _speak(client: sdk.APIClient, newest: str, oldest: str) -> None:
     """Settles on a version of the Engine API: ours, or the oldest that a newer engine still takes."""
     if _number(newest) < _number(API_VERSION):
         raise ValueError(f"an engine of API {newest}; this grader needs {API_VERSION} (Docker Engine 20.10) or later")

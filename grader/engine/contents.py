@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import APIError, NotFound
-
-from grader.engine import tarlayer
+from grader.engine import sdk, tarlayer
 from grader.engine.layers import is_whiteout
 from grader.engine.stream import Stream
 
@@ -53,14 +51,14 @@ def _container(engine: Engine, image_id: str, labels: Mapping[str, str]) -> Iter
     try:
         yield container
     finally:
-        with suppress(APIError):
+        with suppress(sdk.errors.APIError):
             client.remove_container(container, force=True, v=True)
 
 
 def _file(client: Any, container: str, path: str) -> bytes | None:
     try:
         chunks, _ = client.get_archive(container, f"/{path}".encode(errors="surrogateescape"))
-    except NotFound:
+    except sdk.errors.NotFound:
         return None
     for member, archive in tarlayer.members(Stream(chunks)):
         file = archive.extractfile(member) if member.isreg() else None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from docker import auth
-from docker.errors import DockerException
-from docker.utils import parse_repository_tag
+from grader.engine import sdk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +18,9 @@ _HUB = "registry-1.docker.io"
 def of(engine: Engine, references: Iterable[str]) -> dict[str, tuple[str, str]]:
     """The registries of ``references`` where somebody is logged in -> user name and password, or "" and a token."""
     found = {}
-    for registry in {auth.resolve_repository_name(parse_repository_tag(one)[0])[0] for one in references}:
+    for registry in {sdk.auth.resolve_repository_name(sdk.parse_repository_tag(one)[0])[0] for one in references}:
         if login := _login(engine, registry):
-            found[_HUB if registry == auth.INDEX_NAME else registry] = login
+            found[_HUB if registry == sdk.auth.INDEX_NAME else registry] = login
     return found
 
 
@@ -31,7 +29,7 @@ def _login(engine: Engine, registry: str) -> tuple[str, str] | None:
     try:
         # Of a configuration file the SDK makes other keys than of a credential store.
         known = client._auth_configs.resolve_authconfig(registry) or {}  # noqa: SLF001  # the CLI's reading, in the SDK
-    except DockerException:
+    except sdk.errors.DockerException:
         # A helper that fails is no login; whatever needs one will say so.
         return None
     entry = {key.lower(): value for key, value in known.items()}

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from docker.types import LogConfig, Ulimit
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -48,19 +46,19 @@ def read_only(engine: Engine, tmpfs: Sequence[str]) -> dict[str, Any]:
     return {"read_only": True, "tmpfs": mounts}
 
 
-def unlogged() -> LogConfig:
+def unlogged() -> dict[str, Any]:
     """For what is read while it is printed."""
-    return LogConfig(type="none")
+    return {"Type": "none", "Config": {}}
 
 
-def _limits(*, podman: bool) -> list[Ulimit]:
-    limits = [Ulimit(name="nofile", soft=1024, hard=4096), Ulimit(name="core", soft=0, hard=0)]
+def _limits(*, podman: bool) -> list[dict[str, Any]]:
+    limits = [{"Name": "nofile", "Soft": 1024, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}]
     if podman:
         # Left alone, Podman asks for its own idea of a maximum, which a machine may refuse; `pids_limit` binds anyway.
-        limits.append(Ulimit(name="nproc", soft=8192, hard=8192))
+        limits.append({"Name": "nproc", "Soft": 8192, "Hard": 8192})
     return limits
 
 
-def _bounded_logs(*, podman: bool) -> LogConfig:
+def _bounded_logs(*, podman: bool) -> dict[str, Any]:
     """Podman takes the name for its own k8s-file, and knows of one file only."""
-    return LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m"} | ({} if podman else {"max-file": "1"}))
+    return {"Type": "json-file", "Config": {"max-size": "1m"} | ({} if podman else {"max-file": "1"})}

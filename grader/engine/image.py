@@ -10,17 +10,15 @@ from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from docker.errors import ImageNotFound
-
 from grader.course.units import human_size
-from grader.engine import contents, libpod, overlay, reading, words
+from grader.engine import contents, libpod, overlay, reading, sdk, words
 from grader.engine import scan as scanning
 from grader.engine.layers import is_whiteout, looks_deleted
 from grader.engine.merge import merge, resolve
 from grader.engine.origin import LAYERED, Origin, align, keyword
 from grader.engine.refusal import AppError
 from grader.errors import EngineError, GraderError, SubmissionError
-from grader.result import ImageResult, LayerResult
+from grader.result import ImageResult, LayerResult, WasteResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: Bytes that `Image.read` takes from one file at most.
 READ_LIMIT = 32 << 20
+#: Files that a result names of those that ship in vain.
+_WASTE_TOLD = 20
 
 
 class Waste(NamedTuple):
@@ -244,7 +244,18 @@ class Image:
     @property
     def result(self) -> ImageResult:
         """How this image is told in a result."""
-        return ImageResult(self.id, self.size, self.base_size, self.wasted, self.own_layers)
+        outer = self._dockerfile.chain(self._dockerfile.final)[0]
+        largest = sorted(self.waste, key=lambda waste: -waste.size)[:_WASTE_TOLD]
+        return ImageResult(
+            id=self.id,
+            size=self.size,
+            base_size=self.base_size,
+            wasted=self.wasted,
+            layers=self.own_layers,
+            base=outer.base,
+            base_line=outer.line,
+            waste=tuple(WasteResult(each.path, each.size, each.added.line, each.hidden.line) for each in largest),
+        )
 
 
 def inspect(engine: Engine, reference: str) -> Mapping[str, Any]:
@@ -252,7 +263,7 @@ def inspect(engine: Engine, reference: str) -> Mapping[str, Any]:
     client: Any = engine.client
     try:
         facts: Mapping[str, Any] = client.inspect_image(reference)
-    except ImageNotFound as error:
+    except sdk.errors.ImageNotFound as error:
         raise EngineError(
             f"The engine has no image {reference}", "Somebody may have removed it meanwhile; grade again."
         ) from error

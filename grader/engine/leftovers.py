@@ -16,15 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import requests
-from docker.errors import APIError
-
 if TYPE_CHECKING:
     from grader.engine.connect import Engine
 
 RUN = "grader.run"
 OWNER = "grader.owner"
 CACHE = "grader.cache"
+# Below, `suppress(OSError)`: all errors of the client library that an engine can cause are kinds of it.
 #: Builds whose images Podman keeps for the builds that come after.
 KEPT = 50
 
@@ -48,7 +46,7 @@ class Run:
 
 def remove(engine: Engine, run: Run) -> None:
     """Removes what ``run`` created and has not removed yet; an engine that has gone has nothing to remove."""
-    with suppress(APIError, requests.RequestException, OSError):
+    with suppress(OSError):
         _remove(engine, f"{RUN}={run.id}", keep_alive=False)
 
 
@@ -70,7 +68,7 @@ def sweep(engine: Engine) -> list[str]:
 
 def trim(engine: Engine) -> None:
     """Removes the oldest of the images that Podman has kept for later builds, all but ``KEPT``."""
-    with suppress(APIError, requests.RequestException, OSError):
+    with suppress(OSError):
         _remove_images(engine, _kept(engine)[KEPT:])
 
 
@@ -84,7 +82,7 @@ def _remove_images(engine: Engine, images: list[dict[str, Any]]) -> list[str]:
     """What could be removed of ``images``: none that a container is made of."""
     removed = []
     for image in images:
-        with suppress(APIError, requests.RequestException):
+        with suppress(OSError):
             engine.client.remove_image(image["Id"])
             removed.append(f"image {image['Id'].removeprefix('sha256:')[:12]}")
     return removed
@@ -96,12 +94,12 @@ def _remove(engine: Engine, label: str, *, keep_alive: bool) -> list[str]:
     only = {"label": label}
     for container in client.containers(all=True, filters=only):
         if not (keep_alive and _is_alive(container)):
-            with suppress(APIError, requests.RequestException):
+            with suppress(OSError):
                 client.remove_container(container["Id"], force=True, v=True)
                 removed.append(f"container {container['Id'][:12]}")
     for image in client.images(filters=only):
         if not (keep_alive and _is_alive(image)):
-            with suppress(APIError, requests.RequestException):
+            with suppress(OSError):
                 client.remove_image(image["Id"], force=True)
                 removed.append(f"image {image['Id'].removeprefix('sha256:')[:12]}")
     return removed

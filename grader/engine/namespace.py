@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from docker.errors import APIError
-
 from grader.engine import ask as asking
+from grader.engine import sdk
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class Entered:
 
     def __init__(self, pid: int) -> None:
         """Raises OSError when the namespace cannot be entered."""
-        self._thread = ThreadPoolExecutor(1, "namespace", initializer=None)
+        self._thread = ThreadPoolExecutor(1, "namespace")
         try:
             self._thread.submit(_enter, pid).result()
         except BaseException:
@@ -174,7 +173,7 @@ class Probe:
 
     def close(self) -> None:
         """Removes the probe."""
-        with suppress(APIError):
+        with suppress(sdk.errors.APIError):
             self._engine.client.remove_container(self.container, force=True, v=True)
 
     def _run(self, order: Mapping[str, Any]) -> Any:
@@ -202,9 +201,9 @@ def start_probe(engine: Engine, images: Sequence[str], options: Mapping[str, Any
         try:
             container = client.create_container(image, entrypoint=["python3"], command=["-c", _HOLD], **options)["Id"]
             client.start(container)
-        except APIError:
+        except sdk.errors.APIError:
             if container:
-                with suppress(APIError):
+                with suppress(sdk.errors.APIError):
                     client.remove_container(container, force=True, v=True)
             continue
         return Probe(engine, container)

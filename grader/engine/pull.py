@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-import requests
-from docker import auth
-from docker import errors as docker_errors
-from docker.utils import parse_repository_tag
-
+from grader.engine import sdk
 from grader.errors import EngineError, ExitCode
 from grader.result import Fault, ProgressEvent
 
@@ -108,7 +104,7 @@ class Puller:
 
     def pull(self, reference: str, *, tries: int = _TRIES) -> None:
         """Pull a reference, again after transient faults. Raises PullError."""
-        registry = auth.resolve_repository_name(parse_repository_tag(reference)[0])[0]
+        registry = sdk.auth.resolve_repository_name(sdk.parse_repository_tag(reference)[0])[0]
         if registry in self.unreachable:
             known = self.unreachable[registry]
             raise PullError(known.trouble, *_words(known.trouble, reference), where=known.where, log=known.log)
@@ -131,7 +127,7 @@ class Puller:
 
     def _once(self, reference: str, registry: str) -> None:
         meter = _Meter(reference, self.progress)
-        where = "Docker Hub" if registry == auth.INDEX_NAME else registry
+        where = "Docker Hub" if registry == sdk.auth.INDEX_NAME else registry
         try:
             for event in self._events(reference, registry):
                 if message := event.get("error"):
@@ -139,18 +135,18 @@ class Puller:
                 meter.add(event)
                 if time.monotonic() > self.deadline:
                     raise _told(reference, "the time for pulling base images is over", where)
-        except docker_errors.APIError as error:
+        except sdk.errors.APIError as error:
             raise _told(reference, str(error.explanation or error), where) from error
-        except requests.Timeout as error:
+        except sdk.requests.Timeout as error:
             raise _told(reference, "the registry did not answer in time", where) from error
-        except (docker_errors.DockerException, requests.RequestException, OSError) as error:
+        except (sdk.errors.DockerException, sdk.requests.RequestException, OSError) as error:
             raise _engine_gone(self.engine, error) from error
 
     def _events(self, reference: str, registry: str) -> Any:
         """Start the pull and yield the engine's messages, with docker's own credentials for the registry."""
         client: Any = self.engine.client
-        name, tag = parse_repository_tag(reference)
-        header = auth.get_config_header(client, registry)
+        name, tag = sdk.parse_repository_tag(reference)
+        header = sdk.auth.get_config_header(client, registry)
         patience = max(0.1, min(self.first_byte or _SILENCE, self.deadline - time.monotonic()))
         # docker-py's own `pull` waits for ever.
         response = client.post(
@@ -166,7 +162,7 @@ class Puller:
                 self._be_patient(response)
                 yield event
 
-    def _be_patient(self, response: requests.Response) -> None:
+    def _be_patient(self, response: sdk.requests.Response) -> None:
         """Once a registry has begun, it may pause for as long as any other."""
         if self.first_byte is None:
             return
@@ -175,6 +171,29 @@ class Puller:
         channel = getattr(channel, "_sock", channel)
         if hasattr(channel, "settimeout"):
             channel.settimeout(max(0.1, min(_SILENCE, self.deadline - time.monotonic())))
+
+
+def trouble_with(engine: Engine, reference: str, *, within: float) -> PullError | None:
+    """What would keep the engine from pulling a reference, as its registry says now; None when nothing would.
+
+    Nothing is pulled. Takes no longer than ``within`` seconds, and is None for an engine that does not answer this
+    question (Podman).
+    """
+    registry = sdk.auth.resolve_repository_name(sdk.parse_repository_tag(reference)[0])[0]
+    where = "Docker Hub" if registry == sdk.auth.INDEX_NAME else registry
+    client: Any = engine.client
+    before, client.timeout = client.timeout, within
+    try:
+        client.inspect_distribution(reference)
+    except sdk.errors.NotFound as error:
+        return None if engine.name == "podman" else _told(reference, str(error), where)
+    except sdk.errors.APIError as error:
+        return _told(reference, str(error), where)
+    except (sdk.errors.DockerException, sdk.requests.RequestException):
+        return _told(reference, "timed out", where)
+    finally:
+        client.timeout = before
+    return None
 
 
 class _Meter:

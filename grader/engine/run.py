@@ -12,10 +12,7 @@ from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import requests
-from docker.errors import APIError, DockerException
-
-from grader.engine import fences
+from grader.engine import fences, sdk
 from grader.engine.refusal import cannot_be_called, start_failure
 from grader.errors import EngineError
 
@@ -86,11 +83,11 @@ def in_image(engine: Engine, image: str, labels: Mapping[str, str], command: Com
     try:
         container = engine.client.create_container(image, **options)["Id"]
         return _run(engine.client, container, command)
-    except APIError as error:
+    except sdk.errors.APIError as error:
         return _refused(error)
     finally:
         if container:
-            with suppress(APIError, requests.RequestException):
+            with suppress(sdk.errors.APIError, sdk.requests.RequestException):
                 engine.client.remove_container(container, force=True, v=True)
 
 
@@ -103,7 +100,7 @@ def _run(client: Any, container: str, command: Command) -> Finished:
         elapsed = time.monotonic() - began
         if not ended:
             # It may end by itself at this very moment.
-            with suppress(APIError):
+            with suppress(sdk.errors.APIError):
                 client.kill(container)
         output.wait(_GRACE)
     finally:
@@ -117,7 +114,7 @@ def _ends(client: Any, container: str, within: float) -> bool:
     """Whether a container ends in time; the engine itself is waited for, which is told at once."""
     try:
         client.wait(container, timeout=max(0.001, within))
-    except requests.RequestException:
+    except sdk.requests.RequestException:
         # The client library has several errors for a time that is up, and the same ones for an engine that has gone.
         return not client.inspect_container(container)["State"]["Running"]
     return True
@@ -133,7 +130,7 @@ def in_app(engine: Engine, container: str, command: Command, end: Callable[[], N
     try:
         run = client.exec_create(container, list(command.args), stdout=True, stderr=True, **asked)["Id"]
         output = _Output(client.exec_start(run, stream=True, demux=True), command.limit)
-    except APIError as error:
+    except sdk.errors.APIError as error:
         return _refused(error)
     began = time.monotonic()
     try:
@@ -176,14 +173,14 @@ def _with_code(told: Finished, state: Mapping[str, Any], *, podman: bool) -> Fin
         return replace(told, exit_code=code)
     if why := cannot_be_called(said):
         return replace(told, exit_code=why[1], stdout=b"", stderr=b"", refused=why[0])
-    failure = start_failure(APIError(said, explanation=said))
+    failure = start_failure(sdk.errors.APIError(said, explanation=said))
     if podman and isinstance(failure, EngineError):
         # Podman tells it by its text alone, which any command can print.
         return replace(told, exit_code=code)
     raise failure
 
 
-def _refused(error: APIError) -> Finished:
+def _refused(error: sdk.errors.APIError) -> Finished:
     why = cannot_be_called(str(error.explanation or error))
     if why is None:
         raise start_failure(error) from error
@@ -207,7 +204,7 @@ class _Output:
 
     def _read(self) -> None:
         # The connection ends with the command, or is closed by `close`.
-        with suppress(OSError, ValueError, requests.RequestException):
+        with suppress(OSError, ValueError, sdk.requests.RequestException):
             for frame in self._frames:
                 for index, part in enumerate(frame):
                     self._keep(index, part or b"")
@@ -228,7 +225,7 @@ class _Output:
 
     def close(self) -> None:
         """Lets go of the connection; one that cannot be closed (SSH) ends with its container."""
-        with suppress(OSError, AttributeError, DockerException):
+        with suppress(OSError, AttributeError, sdk.errors.DockerException):
             self._frames.close()
         self._thread.join(_LAST_WORDS)
         # The client library leaves a connection open that the engine ended first.

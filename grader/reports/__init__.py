@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Telling:
-    """What a report may use beside the result: the learner's Dockerfile to quote from, and how much is wanted."""
+    """What a report may use beside the result: the learner's Dockerfile to quote from, and how much is wanted.
+
+    ``path`` is where the Dockerfile lies in the repository that is graded, with slashes.
+    """
 
     dockerfile: tuple[str, ...] = ()
     verbose: bool = False
+    path: str = "Dockerfile"
 
 
 class Report(Protocol):
@@ -29,6 +33,24 @@ class Report(Protocol):
 
     def __call__(self, result: GradeResult, telling: Telling, out: TextIO) -> None:
         """Writes ``result`` to ``out``."""
+
+
+#: Formats that are lines for a log: they may follow a text on standard output.
+LINES = frozenset({"annotations", "github-classroom"})
+
+# Here and not in their files, because it is asked before a format is imported, while nothing is built yet.
+_HOSTED = {
+    "github-classroom": {"GITHUB_OUTPUT": "write", "GITHUB_ENV": "environment"},
+    "markdown": {"GITHUB_STEP_SUMMARY": "write"},
+}
+
+
+def hosted(name: str) -> Mapping[str, str]:
+    """Variables in which GitHub names a file to a workflow's step, and the format's function that appends to it.
+
+    Where the first of them is set, this is where the format goes when no file was named.
+    """
+    return _HOSTED.get(name, {})
 
 
 def names() -> tuple[str, ...]:
@@ -41,14 +63,14 @@ def exists(name: str) -> bool:
     return name in _own() or name in _offered()
 
 
-def load(name: str) -> Report:
-    """The format of that name, ours before another package's.
+def load(name: str, function: str = "write") -> Report:
+    """The format of that name, ours before another package's. ``function`` is one of those in `hosted`.
 
     Raises KeyError when there is none, and ``UsageError`` when another package's cannot be loaded.
     """
     if name not in _own():
         return _loaded(_offered()[name])
-    report: Report = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").write
+    report: Report = getattr(importlib.import_module(f"{__name__}.{name.replace('-', '_')}"), function)
     return report
 
 

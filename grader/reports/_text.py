@@ -6,22 +6,22 @@ import re
 import unicodedata
 
 #: Whole escape sequences, as programs send them to colour their output (ECMA-48: CSI, and OSC with its end).
-_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 #: Control, format (they turn the direction of a line or hide in it), line ends of their own, and what is no character.
-_NEVER = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+NEVER = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def printable(text: str) -> str:
     """``text`` without escape sequences; control and format characters and lone surrogates shown as `�`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_shown(character) for character in _SEQUENCE.sub("", text).expandtabs(4))
+    return "".join(_shown(character) for character in SEQUENCE.sub("", text).expandtabs(4))
 
 
 def _shown(character: str) -> str:
     if character == "\n":
         return character
-    if unicodedata.category(character) in _NEVER:
+    if unicodedata.category(character) in NEVER:
         return "�" if character != "\r" else ""
     return character
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, TextIO
+
+from grader.reports._json import dumps
 
 if TYPE_CHECKING:
     from grader.reports import Telling
@@ -11,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def write(result: GradeResult, telling: Telling, out: TextIO) -> None:  # noqa: ARG001  # JSON leaves nothing out
-    """One object and a line feed; ASCII only, so that no terminal or log encoding can spoil it."""
-    out.write(json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n")
+    """One object and nothing else."""
+    out.write(dumps(result.to_json()))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from grader.course.units import human_size, human_time
+from grader.course.units import human_time
+from grader.reports import _words
 from grader.reports._text import last_state, one_line
-from grader.result import Fault, Status
+from grader.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,8 +63,8 @@ class _Page:
     def lines(self, result: GradeResult) -> Iterator[Text]:
         yield from self._wrapped(_heading(result))
         yield Text()
-        if result.problem and not _is_told(result.problem, result.checks):
-            yield from self._problem(result.problem)
+        if problem := _words.untold(result):
+            yield from self._problem(problem)
             yield Text()
         blocked_by = ""
         for index, check in enumerate(result.checks):
@@ -171,25 +172,12 @@ def _heading(result: GradeResult) -> Text:
     return Text.assemble((result.exercise, "bold"), f"  {one_line(result.title)}", (f"  {name}", "dim"))
 
 
-def _is_told(problem: Problem, checks: Sequence[CheckResult]) -> bool:
-    """Whether a failed check says it; an engine that has gone is told once, above, not once a check."""
-    told = any(check.status is Status.FAILED and check.got == problem.what for check in checks)
-    return told and problem.fault is Fault.LEARNER
-
-
 def _is_told_above(check: CheckResult, result: GradeResult) -> bool:
     return bool(check.status is Status.ERROR and result.problem and check.got == result.problem.what)
 
 
 def _summary(result: GradeResult, *, verbose: bool) -> list[Text]:
-    lines = []
-    if result.image:
-        image = result.image
-        wasted = f", {human_size(image.wasted)} of it wasted" if image.wasted else ""
-        added = human_size(image.size - image.base_size)
-        lines.append(Text(f"Image: {human_size(image.size)}; {added} of it over its base image{wasted}."))
-    if result.engine and result.engine.stand_ins:
-        lines.append(Text(stand_ins(result.engine.stand_ins)))
+    lines = [Text(line) for line in _words.ingredients(result)]
     lines += [Text(one_line(note), style="dim") for note in result.notes]
     if verbose:
         phases = ", ".join(f"{name} {human_time(seconds)}" for name, seconds in result.phases.items())
@@ -198,22 +186,7 @@ def _summary(result: GradeResult, *, verbose: bool) -> list[Text]:
     return lines
 
 
-def stand_ins(names: Sequence[str]) -> str:
-    """Which base images were not the real ones."""
-    return f"Stand-ins built from Debian packages, in place of the real base images: {', '.join(names)}."
-
-
 def verdict(result: GradeResult) -> Text:
     """The last line: what it comes to."""
-    if result.status is Status.ERROR:
-        whose = "the exercise" if result.fault is Fault.AUTHOR else "the grader, the engine or its network"
-        return Text(f"Not graded: the fault is with {whose}, and costs no points.", style=_STYLE[Status.ERROR])
-    points = f"{result.score:g} of {result.max_score:g} points"
-    if result.status is Status.PASSED:
-        return Text(f"Passed with {points}.", style="bold green")
-    # With a selection of checks (`--only`) the points to pass are not what it takes.
-    lacking = (result.score or 0) < result.pass_score <= result.max_score
-    needed = f"; {result.pass_score:g} are needed to pass" if lacking else ""
-    blocked = [check.id for check in result.checks if check.required and check.status is not Status.PASSED]
-    required = f"; required and not met: {', '.join(blocked)}" if blocked else ""
-    return Text(f"Not passed: {points}{needed}{required}.", style=_STYLE[Status.FAILED])
+    style = "bold green" if result.status is Status.PASSED else _STYLE[result.status]
+    return Text(_words.verdict(result), style=style)

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grader.course.exercise import MARKERS
 from grader.errors import SubmissionError, UsageError
 from grader.submission.patterns import is_glob, matches, segments, step
 
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 
 DOCKERFILE = "Dockerfile"
 MIB = 1024 * 1024
-# Left behind by tools, never part of what somebody wrote.
-LITTER = frozenset({".git", ".DS_Store", "__pycache__"})
+# What `grader start` writes beside the starter, and where `grader reset` keeps what it replaces: in the learner's own
+# folder, which is theirs and writable.
+TASK = "README.md"
+BACKUPS = ".grader-backups"
+# Left behind by tools, ours among them, never part of what somebody wrote.
+LITTER = frozenset({".git", ".DS_Store", "__pycache__", BACKUPS, *MARKERS})
 MOST_IGNORED = 20
 MOST_LISTED = 1000
 OPEN_FLAGS = os.O_RDONLY
@@ -359,7 +364,7 @@ def _ignored(learner: Path, own: Mapping[str, File], patterns: Iterable[tuple[st
     extra = []
     for name in sorted(_listed(learner)):
         matched, below = step(patterns, name)
-        if name not in tops and name not in LITTER and not matched and not below:
+        if name not in tops and name not in {*LITTER, TASK} and not matched and not below:
             extra.append(ascii(name)[1:-1] if not name.isprintable() else name)
     return tuple(sorted({*islice(changed, MOST_IGNORED), *extra[:MOST_IGNORED]})[:MOST_IGNORED])
 

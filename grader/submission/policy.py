@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from grader.errors import SubmissionError
+from grader.submission import expansion
 from grader.submission.dockerfile import Dockerfile, Instruction, other_readings
 from grader.submission.stages import SCRATCH
 
@@ -48,12 +49,13 @@ def check(dockerfile: Dockerfile, allowed: Sequence[str]) -> None:
     """Raise PolicyError for the first line that asks for what is not allowed; ``allowed`` are image references.
 
     Front ends of different age read some texts differently, so every reading has to be allowed; one that has no FROM
-    raises DockerfileError.
+    raises DockerfileError, and so does one that would fill the engine's memory.
     """
     for reading in (dockerfile, *other_readings(dockerfile)):
         first = min(_problems(reading, allowed), key=lambda problem: problem.line or 0, default=None)
         if first:
             raise first
+        expansion.check(reading)
 
 
 def _problems(dockerfile: Dockerfile, allowed: Sequence[str]) -> Iterator[PolicyError]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +17,16 @@ from grader.course import rubric
 from grader.course.exercise import find_course, resolve
 from grader.engine import bases, private
 from grader.engine.connect import Engine, connect
+from grader.learn.progress import FOLDER_VARIABLE
 from grader.result import GradeResult, ProgressEvent
 from grader.tests.engine.agreement import watching
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# No test takes its gradings down as the progress of whoever runs it; before any other module copies the environment.
+_STATE = tempfile.TemporaryDirectory(prefix="grader-state-")
+os.environ[FOLDER_VARIABLE] = _STATE.name
 
 BASES = ("python:3.11", "python:3.11-slim", "debian:bookworm-slim", "gcr.io/distroless/python3-debian12")
 

@@ -154,3 +154,15 @@ def test_a_user_that_does_not_exist_is_the_learners(grade: Grade) -> None:
     ).checks
     assert (answers.status, answers.fault) == (Status.FAILED, Fault.LEARNER), answers
     assert (configured.status, configured.line) == (Status.FAILED, 3), configured
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["VOLUME /\n", "VOLUME /proc/\n", "VOLUME /x/../dev\n", "COPY app.py /etc/hosts/\n"],
+    ids=["the root", "the kernel's files", "devices", "the engine's files"],
+)
+def test_what_no_engine_can_start_is_the_learners(grade: Grade, lines: str) -> None:
+    dockerfile = f'{SLIM}COPY app.py /\n{lines}CMD ["python", "/app.py"]\n'
+    answers, runs = grade(dockerfile, [COMPUTES, {"check": "command", "command": ["true"]}], app=APP, own=OWN).checks
+    assert (answers.status, answers.fault) == (Status.FAILED, Fault.LEARNER), answers
+    assert (runs.status, runs.fault) == (Status.FAILED, Fault.LEARNER), runs

@@ -256,6 +256,56 @@ def test_every_verdict_is_what_the_design_says(grade: Grade) -> None:
         jsonschema.validate(json.loads(json.dumps(result.to_json())), RESULT)
 
 
+# --- what a result tells of the build and the app --------------------------------------------------------------------
+
+
+def test_a_failed_build_tells_its_steps_and_what_they_printed(grade: Grade) -> None:
+    result = grade("FROM debian:bookworm-slim\nRUN echo a word && exit 7\nRUN true\n", [{"check": "build"}])
+    assert result.build is not None
+    assert (result.image, result.app) == (None, None)
+    steps = {step.line: step for step in result.build.steps if step.line}
+    assert (steps[2].exit_code, steps[2].log) == (7, ("a word",))
+    assert steps[2].error
+    assert not steps[1].error
+    jsonschema.validate(json.loads(json.dumps(result.to_json())), RESULT)
+
+
+def test_a_second_grading_tells_what_came_from_the_cache(grade: Grade) -> None:
+    dockerfile = f"FROM debian:bookworm-slim\nRUN echo {secrets.token_hex(8)} > /x && echo > /gone\nRUN rm /gone\n"
+    cached = []
+    for _ in range(2):
+        result = grade(dockerfile, [{"check": "layers", "max_wasted": "1MB"}])
+        assert result.build is not None
+        cached.append([step.cached for step in result.build.steps if step.line in (2, 3)])
+        assert result.image is not None
+        assert (result.image.base, result.image.base_line) == ("debian:bookworm-slim", 1)
+        assert [(each.path, each.size, each.added_line, each.hidden_line) for each in result.image.waste] == [
+            ("gone", 1, 2, 3)
+        ]
+    assert cached == [[False, False], [True, True]]
+
+
+def test_the_apps_log_is_told_unless_a_check_keeps_what_it_asks(grade: Grade) -> None:
+    own = {"server.py": f"print('a word', flush=True)\n{SERVER}"}
+    dockerfile = served('["python3", "/server.py", "0.0.0.0", "5000"]')
+    asks = {"check": "http", "get": "/hidden"}
+    app = grade(dockerfile, [asks], app=APP, own=own).app
+    assert app is not None
+    assert app.started_in is not None
+    assert app.log is not None
+    assert "a word" in app.log
+    kept = grade(dockerfile, [asks | {"show": "got-only"}], app=APP, own=own).app
+    assert kept is not None
+    assert kept.log is None
+
+
+def test_an_app_that_ends_tells_its_log_and_no_start(grade: Grade) -> None:
+    ends = served('["python3", "-c", "print(\'a word\'); exit(3)"]')
+    app = grade(ends, [{"check": "http", "get": "/"}], app=APP, own={"server.py": SERVER}).app
+    assert app is not None
+    assert (app.port, app.started_in, app.log) == (5000, None, ("a word",))
+
+
 # --- interruption -----------------------------------------------------------------------------------------------------
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from docker import errors as docker_errors
-
+from grader.engine import sdk
 from grader.engine.standin.recipe import RECIPES, full_name, recipe_for
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def inspect(engine: Engine, name: str) -> dict[str, Any] | None:
     client: Any = engine.client
     try:
         found: dict[str, Any] = client.inspect_image(name)
-    except docker_errors.ImageNotFound:
+    except sdk.errors.ImageNotFound:
         return None
     return found
 
@@ -82,7 +81,7 @@ def remove(engine: Engine, reference: str, *, keep: str = "") -> bool:
     if not keep and has_the_name(engine, reference):
         names.append(full_name(reference))
     for name in names:
-        with suppress(docker_errors.ImageNotFound, docker_errors.APIError):
+        with suppress(sdk.errors.ImageNotFound, sdk.errors.APIError):
             engine.client.remove_image(name)
     return bool(names)
 

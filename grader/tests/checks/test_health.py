@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from grader.checks import health
 from grader.engine.run import Finished
 from grader.errors import RubricError
 from grader.result import Fault, Status
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 
 PASSED, FAILED = Status.PASSED, Status.FAILED
 Runs = Callable[[Any, bool], Finished]
+TIMES = health._times
 CONFIG: dict[str, Any] = {"Healthcheck": {"Test": ["CMD", "probe"]}}
+
+
+@pytest.fixture(autouse=True)
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what a HEALTHCHECK does in which run can be written down."""
+    monkeypatch.setattr(health, "_times", lambda: 1)
 
 
 def in_order(*finished: Finished) -> Runs:
@@ -34,6 +42,18 @@ def in_order(*finished: Finished) -> Runs:
 
 def honest(_args: object, frozen: bool) -> Finished:  # noqa: FBT001
     return done(1 if frozen else 0)
+
+
+def test_a_healthcheck_that_counts_its_runs_cannot_know_when_the_app_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counting() -> Runs:
+        return in_order(done(0), done(1), done(1), done(0))
+
+    assert {TIMES() for _ in range(100)} == {1, 2, 3}
+    outcomes = []
+    for times in (1, 2, 3):
+        monkeypatch.setattr(health, "_times", lambda times=times: times)
+        outcomes.append(check("check: health").run(doing(Doer(runs=counting()), config=CONFIG)).status)
+    assert outcomes == [PASSED, FAILED, FAILED]
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import bz2
 import gzip
+import io
 import lzma
 import os
 import random
+import zipfile
 import zlib
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
-from grader.checks import _leak
+from grader.checks import _unpacked
 from grader.checks._leak import Detector, Hit
 
 if TYPE_CHECKING:
@@ -66,11 +68,21 @@ def test_pieces_may_be_of_one_byte() -> None:
     assert forms() == set()
 
 
+def zipped(*contents: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for number, content in enumerate(contents):
+            archive.writestr(f"{number}.txt", content)
+    return file.getvalue()
+
+
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "zlib": zlib.compress,
     "bzip2": bz2.compress,
     "xz": lzma.compress,
+    "zstd": _unpacked._zstd().compress,
+    "zip": zipped,
 }
 
 
@@ -93,8 +105,27 @@ def test_one_behind_another_and_broken_ones_are_looked_into_as_far_as_can_be() -
     assert forms(b"x\x9c", SECRET) == {"as it is"}
 
 
+def test_every_entry_of_a_zip_file_is_looked_into() -> None:
+    many = zipped(NOISE, b"", b"x" * 200_000, SECRET + NOISE, NOISE)
+    for size in (1, 7, 1000, len(many)):
+        assert forms(*(many[at : at + size] for at in range(0, len(many), size))) == {"as it is"}
+    mixed = io.BytesIO(zipped(NOISE, method=zipfile.ZIP_STORED))
+    with zipfile.ZipFile(mixed, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("deflated", SECRET * 3)
+    assert forms(mixed.getvalue()) == {"as it is"}
+    assert forms(zipped(NOISE, NOISE)) == set()
+
+
+@pytest.mark.parametrize("start", [b"PK\3\4", b"PK\3\4" + b"\xff" * 40, b"\x28\xb5\x2f\xfd"])
+def test_what_only_begins_like_one_is_looked_at_as_it_is(start: bytes) -> None:
+    broken = zipped(b"x" * 1000)[:50] + b"\xff" * 50
+    assert forms(start + SECRET) == {"as it is"}
+    assert forms(start + NOISE) == set()
+    assert forms(broken + zipped(SECRET * 3)) == {"as it is"}
+
+
 def test_a_bomb_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_leak, "UNPACKED", 32 << 20)
+    monkeypatch.setattr(_unpacked, "UNPACKED", 32 << 20)
     inner = gzip.compress(bytes(64 << 20), 9)
     assert forms(gzip.compress(inner * 20, 9)) == set()
 

@@ -47,7 +47,7 @@ DIGEST = hashlib.sha256(TEXT.encode()).hexdigest()
         ("path: /srv/app.py", ""),
         ("path: /app/", ""),
         ("path: /app/twin", ""),
-        ("path: /app/dangling", "nothing at /app/dangling"),
+        ("path: /app/dangling", "/app/dangling is a symlink to "),
         ("path: /srv/app/app.py", "nothing at /srv/app/app.py, but at /app/app.py"),
         ("path: /usr/app.py", "nothing at /usr/app.py, but at /app/app.py"),
         ("path: /nowhere", "nothing at /nowhere"),

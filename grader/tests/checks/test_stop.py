@@ -75,6 +75,10 @@ def test_where_processes_cannot_be_seen_the_verdict_stays(monkeypatch: pytest.Mo
         ("", {}, "SIGTERM"),
         ("", {"StopSignal": "SIGINT"}, "SIGINT"),
         ("", {"StopSignal": "3"}, "SIGQUIT"),
+        ("", {"StopSignal": "28"}, "SIGWINCH"),
+        ("", {"StopSignal": "34"}, "SIGRTMIN"),
+        ("", {"StopSignal": "37"}, "SIGRTMIN+3"),
+        ("", {"StopSignal": "64"}, "SIGRTMAX"),
         ("signal: SIGUSR1", {"StopSignal": "SIGINT"}, "SIGUSR1"),
         ("signal: USR1", {}, "SIGUSR1"),
     ],
@@ -83,6 +87,13 @@ def test_which_signal_is_sent(text: str, config: dict[str, str], signal: str) ->
     app = Doer()
     check(f"check: stop, {text}").run(doing(app, config=config))
     assert app.signals == [(signal, 10.0)]
+
+
+@pytest.mark.parametrize("number", ["32", "65", "99"])
+def test_a_number_that_is_no_signal_is_the_learners(number: str) -> None:
+    app = Doer()
+    outcome = check("check: stop").run(doing(app, config={"StopSignal": number}))
+    assert (outcome.status, outcome.got, app.signals) == (Status.FAILED, f"STOPSIGNAL {number} is no signal", [])
 
 
 def test_a_checks_timeout_bounds_the_start_and_the_end() -> None:

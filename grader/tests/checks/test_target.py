@@ -34,6 +34,13 @@ def test_one_that_only_holds_the_tests_does_not() -> None:
     assert "app.py" in bad.got
 
 
+def test_one_that_fails_with_any_change_does_not_test() -> None:
+    bad = check(f"{BREAKS}, builds_when: {{app.py: harmless}}").run(stage(SubmissionError("digests differ", line=7)))
+    assert (bad.status, bad.line) == (Status.FAILED, 7)
+    assert "digests differ" in bad.got
+    assert "harmless change of app.py" in bad.expected
+
+
 def test_a_target_has_a_name() -> None:
     with pytest.raises(ValueError, match="target"):
         check("check: target")
@@ -53,7 +60,12 @@ RUN {test}
 FROM debian:bookworm-slim
 COPY --from=builder /result /
 """
-TARGET = {"check": "target", "target": "test", "fails_when": {"app.sh": "exit 1"}}
+TARGET = {
+    "check": "target",
+    "target": "test",
+    "fails_when": {"app.sh": "exit 1"},
+    "builds_when": {"app.sh": "# {fresh}"},
+}
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,18 @@ def test_the_report_of_a_run_that_cannot_be_written_keeps_no_other_from_it(exerc
     assert "cannot be written" in done.stderr
 
 
+def test_a_page_goes_to_its_file_and_the_verdict_to_the_terminal(exercises: str, learner: Path) -> None:
+    page = learner.parent / "report.html"
+    done = run("grade", "1", "--course", exercises, "--format", "terminal", "--format", f"html={page}", cwd=learner)
+    assert done.returncode == 0
+    assert "Passed with 10 of 10 points." in done.stdout
+    text = page.read_text(encoding="ascii")
+    assert text.startswith("<!doctype html>")
+    assert "<title>Passed, 10 of 10: Tiny (learner)</title>" in text
+    assert "debian:bookworm-slim" in text
+    assert not [path for path in learner.parent.iterdir() if path.name.startswith(".report")]
+
+
 def test_only_runs_a_selection_and_says_so(exercises: str, learner: Path) -> None:
     path = Path(exercises) / "01-tiny/rubric.yaml"
     path.write_text(path.read_text() + "  - {id: small, check: size, max: 1kB, points: 90}\n")

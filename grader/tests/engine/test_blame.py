@@ -49,6 +49,20 @@ LEARNERS = {
     "health check": 'dockerfile parse error on line 2: Unknown type "FOO" in HEALTHCHECK (try CMD)',
     "shell, Podman": "SHELL requires the arguments to be in JSON form",
     "symlinks, 20.10": "failed to compute cache key: too many links",
+    "symlinks, 28": "too many links",
+    "long name, 28": f"lstat /{'b' * 300}: file name too long",
+    "layers, 28": "failed to prepare 8cwj as 9upo: max depth exceeded",
+    "warnings, 28": "lint violation found for rules: FromAsCasing",
+    "sharing, 28": 'unsupported sharing value "foo"',
+    "owner of a mount, 28": "invalid value abc for uid",
+    "mode of a mount, 28": "invalid value 999 for mode",
+    "size of a mount, 28": "invalid value for size: abc",
+    "option of a mount, 28": "unexpected key 'foo' in 'foo=x' (did you mean from?)",
+    "checksum, 28": "invalid checksum digest length",
+    "kind of checksum, 28": "unsupported digest algorithm",
+    "checksum of a file, 28": "checksum requires HTTP(S) or Git sources",
+    "glob, 28": "failed to compute cache key: failed to calculate checksum of ref a::b: syntax error in pattern",
+    "unknown flag of a trigger": "dockerfile parse error on line 2: unknown flag: --foo",
     "remote file": "invalid response status 404",
 }
 OURS = {
@@ -73,6 +87,8 @@ OURS = {
     "new words": "the frobnicator is invalid and missing",
     "too old an engine": 'failed to process "${a#b}": unsupported modifier (#) in substitution',
     "no session": "no active sessions",
+    "too old a front end": "dockerfile parse error on line 2: unknown flag: --parents",
+    "store, links": "link /var/lib/docker/overlay2/35a6/a /var/lib/docker/overlay2/35a6/b: too many links; see above",
 }
 
 
@@ -105,6 +121,12 @@ RUNC = "runc run failed: unable to start container process: "
             "mounted at “/w” is not there",
         ),
         (
+            RUNC
+            + 'error mounting "/v/x/diff" to rootfs at "/proc": create mountpoint for /proc mount: check proc-safety '
+            'of /proc mount: "/v/x/rootfs/proc" cannot be mounted',
+            "Nothing can be mounted at “/proc”",
+        ),
+        (
             (
                 'time="now" level=error msg="runc create failed: unable to start: exec: \\"/bin/sh\\": '
                 'stat /bin/sh: no such file or directory"\n: exit status 1'
@@ -112,6 +134,8 @@ RUNC = "runc run failed: unable to start container process: "
             "“/bin/sh” does not exist",
         ),
         ("gcc: command not found", "exit code 1"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/x'", "exit code 1"),
+        ("ModuleNotFoundError: No module named 'x'", "exit code 1"),
         ("exec /x: exec format error", "exit code 1"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grader.result import (
+    AppResult,
+    BuildResult,
     CheckResult,
     EngineResult,
     Fault,
@@ -13,7 +15,9 @@ from grader.result import (
     LayerResult,
     Problem,
     Status,
+    StepResult,
     SubmissionResult,
+    WasteResult,
 )
 
 DOCKERFILE = ("FROM python:3.11", "", "COPY . .", "RUN pip install --no-cache-dir -r requirements.txt", 'CMD ["x"]')
@@ -75,7 +79,44 @@ _SKIPPED = CheckResult(
     evidence={"blocked_by": "answers"},
 )
 _ENGINE = EngineResult("docker", "28.5.2", "linux/amd64", ("python:3.11",))
-_IMAGE = ImageResult("sha256:ab", 629_000_000, 622_000_000, 640_000, (LayerResult(4, "RUN pip install", 7_000_000, 0),))
+_IMAGE = ImageResult(
+    id="sha256:ab",
+    size=629_000_000,
+    base_size=622_000_000,
+    wasted=640_000,
+    layers=(LayerResult(3, "COPY . .", 1_000_000, 640_000), LayerResult(4, "RUN pip install", 6_000_000, 0)),
+    base="python:3.11",
+    base_line=1,
+    waste=(WasteResult("app/notes.txt", 640_000, 3, 4),),
+)
+_STEP = StepResult(
+    line=None,
+    instruction="[internal] load remote build context",
+    stage="",
+    cached=True,
+    started=0.0,
+    duration=0.02,
+    exit_code=None,
+    error="",
+)
+_STEPS = (
+    _STEP,
+    replace(_STEP, line=1, instruction="FROM python:3.11", cached=False, started=0.02, duration=0.0001),
+    replace(_STEP, line=3, instruction="COPY . .", started=0.03, duration=0.0),
+    replace(
+        _STEP,
+        line=4,
+        instruction="RUN pip install --no-cache-dir -r requirements.txt",
+        cached=False,
+        started=0.04,
+        duration=1.36,
+        log=("Collecting flask", "Successfully installed flask"),
+    ),
+)
+_BUILD = BuildResult(1.4, _STEPS, args={"VERSION": "1"}, secrets=("token",))
+_APP = AppResult(
+    5000, "/health", {"MODE": "test"}, 512_000_000, internet=False, started_in=0.4, log=("Serving", "GET /")
+)
 
 PASSED = GradeResult(
     exercise="03-multi-stage-builds",
@@ -92,6 +133,8 @@ PASSED = GradeResult(
     checks=(_BUILDS,),
     started="2026-11-23T10:00:00Z",
     duration=2.2,
+    build=_BUILD,
+    app=_APP,
 )
 FAILED = replace(
     PASSED,
@@ -102,6 +145,7 @@ FAILED = replace(
     engine=_ENGINE,
     checks=(_BUILDS, _SMALL, _ANSWERS, _SKIPPED, replace(_SKIPPED, id="again", title="And again")),
     notes=("Taken from the exercise instead of the submission, or not needed: app.py",),
+    app=replace(_APP, started_in=None, log=("Traceback:", "  x")),
 )
 REFUSED = replace(
     PASSED,
@@ -109,6 +153,8 @@ REFUSED = replace(
     score=0.0,
     engine=None,
     image=None,
+    build=None,
+    app=None,
     submission=SubmissionResult("student-018", None),
     problem=Problem("There is no Dockerfile.", "student-018", "Put one there.", Fault.LEARNER),
     checks=(
@@ -124,11 +170,37 @@ REFUSED = replace(
     ),
 )
 UNTOLD = replace(REFUSED, checks=(replace(_SMALL, status=Status.PASSED, score=22.5),))
+_BROKEN_STEP = replace(
+    _STEPS[-1], exit_code=1, error="did not complete successfully: exit code: 1", log=("no such package: flsk",)
+)
+UNBUILT = replace(
+    PASSED,
+    status=Status.FAILED,
+    score=0.0,
+    image=None,
+    app=None,
+    build=replace(_BUILD, steps=(*_STEPS[:-1], _BROKEN_STEP)),
+    problem=Problem("A step failed", "Dockerfile:4", "Mend line 4.", Fault.LEARNER, 4, ("no such package: flsk",)),
+    checks=(
+        replace(
+            _BUILDS,
+            status=Status.FAILED,
+            fault=Fault.LEARNER,
+            score=0.0,
+            got="A step failed",
+            line=4,
+            evidence={"where": "Dockerfile:4", "fix": "Mend line 4.", "log": ["no such package: flsk"]},
+            hints=("Read its last lines.", "Is `flsk` spelled right?"),
+        ),
+    ),
+)
 ERROR = replace(
     PASSED,
     status=Status.ERROR,
     score=None,
     image=None,
+    app=None,
+    build=None,
     problem=Problem("The engine went away: connection reset", "unix:///run/x.sock", "Start it.", Fault.INFRASTRUCTURE),
     checks=tuple(
         replace(

@@ -1,0 +1,94 @@
+"""What `grade` does beside grading: counts the hints that were taken, and keeps the result for `list` and `hint`.
+
+Progress is the learner's own business on their own machine. In CI nothing is kept and no hint is known; the solutions
+of a course are nobody's progress either. That something cannot be kept is told, and changes no verdict.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from grader.errors import GraderError
+from grader.reports._text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from grader.course.exercise import Exercise
+    from grader.course.rubric import Rubric
+    from grader.learn.progress import Store
+    from grader.result import GradeResult
+
+T = TypeVar("T")
+
+
+class Recording:
+    """One grading's part in a learner's progress."""
+
+    def __init__(self, exercise: Exercise, rubric: Rubric, folder: Path, *, partial: bool) -> None:
+        """``partial`` says that only a selection of the checks is graded."""
+        self._exercise = exercise
+        self._rubric = rubric
+        self._folder = folder.resolve()
+        self._partial = partial
+        solutions = exercise.course.solutions
+        self._wanted = not in_ci() and not (solutions and self._folder.is_relative_to(solutions))
+
+    def counted(self, result: GradeResult) -> GradeResult:
+        """The result with the hints that were taken for it, and what the rubric takes for them."""
+        record = _tried(lambda: store().record(self._exercise)) if self._wanted else None
+        if record is None or not record.hints:
+            return result
+        from grader.learn import hints  # noqa: PLC0415  # most learners take none
+
+        counts = hints.used(record, str(self._folder))
+        return hints.counted(result, counts, self._rubric.hint_costs, partial=self._partial)
+
+    def keep(self, result: GradeResult, dockerfile: Sequence[str]) -> None:
+        """Takes the result down, once it has been told."""
+        if not self._wanted:
+            return
+        sys.stdout.flush()
+        _tried(
+            lambda: store().graded(
+                self._exercise,
+                result,
+                dockerfile=dockerfile,
+                folder=self._folder,
+                costs=self._rubric.hint_costs,
+                partial=self._partial,
+            )
+        )
+
+
+def in_ci() -> bool:
+    """Whether a CI service runs this: all of them set `CI`."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def store() -> Store:
+    """The learner's progress; what has to be told of it goes to stderr."""
+    from grader.learn.progress import Store  # noqa: PLC0415
+
+    return Store(lambda text: click.echo(printable(text), err=True))
+
+
+def load() -> None:
+    """Imports what `keep` needs, for somebody who has time for it."""
+    import filelock  # noqa: F401, PLC0415
+
+    from grader.learn import progress  # noqa: F401, PLC0415
+
+
+def _tried(do: Callable[[], T]) -> T | None:
+    """What it gives; None when it cannot be done, which is told in one line."""
+    try:
+        return do()
+    except GraderError as error:
+        click.echo(f"{printable(error.what)} ({printable(error.where)})\n  mend:  {error.fix}", err=True)
+        return None

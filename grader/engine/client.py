@@ -1,0 +1,338 @@
+"""The Engine API over a unix socket: the calls that every grading makes, with the standard library alone.
+
+Whoever holds a `Client` uses it as the Docker client library's own `APIClient`. That one is made, and its library
+imported, only when it is asked for anything else, or when the engine refuses: what went wrong it tells best.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlencode
+
+from grader.engine import sdk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+#: Seconds that an engine may take to accept a connection.
+_CONNECT_TIMEOUT = 10.0
+#: Words of `create_host_config` -> keys of the Engine API's HostConfig (ContainerCreate) that take the same values.
+_HOST_CONFIG = {
+    "cap_add": "CapAdd",
+    "cap_drop": "CapDrop",
+    "log_config": "LogConfig",
+    "mem_limit": "Memory",
+    "memswap_limit": "MemorySwap",
+    "nano_cpus": "NanoCpus",
+    "network_mode": "NetworkMode",
+    "pids_limit": "PidsLimit",
+    "security_opt": "SecurityOpt",
+    "ulimits": "Ulimits",
+}
+#: What `create_container` is told of an app without a network; whoever asks for more gets it from the library.
+_CONTAINER = {"environment", "healthcheck", "host_config", "labels"}
+
+
+def serves(endpoint: str) -> bool:
+    """Whether a `Client` will do: on a unix socket, unless docker's own configuration wants requests to be different.
+
+    Proxies for containers and additional HTTP headers are read by the library as the docker CLI reads them.
+    """
+    return endpoint.startswith("unix://") and not _is_configured()
+
+
+def _is_configured() -> bool:
+    home = Path.home()
+    folder = Path(os.environ.get("DOCKER_CONFIG") or home / ".docker")
+    # The last two are where the library looks next.
+    for file in (folder / "config.json", home / ".docker/config.json", home / ".dockercfg"):
+        try:
+            config = json.loads(file.read_bytes())
+            return not isinstance(config, dict) or bool(config.get("proxies") or config.get("HttpHeaders"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError):
+            return True
+    return False
+
+
+def proxies(client: sdk.APIClient | Client) -> dict[str, str]:
+    """The proxies that docker's configuration gives to builds, as environment variables."""
+    if isinstance(client, Client):
+        # See `serves`.
+        return {}
+    library: Any = client
+    return dict(library._proxy_configs.get_environment())  # noqa: SLF001  # the CLI's own reading, in the SDK
+
+
+def post(  # noqa: PLR0913  # what a request is made of
+    client: sdk.APIClient | Client,
+    path: str,
+    *,
+    data: bytes,
+    params: Mapping[str, str],
+    headers: Mapping[str, str],
+    silence: float,
+) -> sdk.requests.Response | Answer:
+    """POSTs ``data``; the answer is to be read as it comes, whatever its status, and closed.
+
+    ``silence`` is how many seconds the engine may say nothing. Raises ``requests.RequestException``.
+    """
+    if isinstance(client, Client):
+        return client.send("POST", path, data=data, params=params, headers=headers, timeout=silence)
+    library: Any = client
+    url, timeout = library._url(path), (_CONNECT_TIMEOUT, silence)  # noqa: SLF001  # the SDK has no parameter for a body
+    response: sdk.requests.Response = library.post(
+        url, data=data, params=params, headers=headers, stream=True, timeout=timeout
+    )
+    return response
+
+
+class Client:
+    """Stands for the library's ``APIClient``, and raises what that raises. It may be used by several threads."""
+
+    def __init__(self, endpoint: str, version: str, timeout: int) -> None:
+        """``version`` is the Engine API's; ``timeout`` is how many seconds a call may take."""
+        self.timeout = timeout
+        self._endpoint = endpoint
+        self._version = version
+        self._connect_timeout = timeout
+        self._library: sdk.APIClient | None = None
+        self._making = Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever is not here, the library has."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.library, name)
+
+    @property
+    def library(self) -> sdk.APIClient:
+        """The library's own client of the same engine."""
+        with self._making:
+            if self._library is None:
+                self._library = sdk.APIClient(self._endpoint, version=self._version, timeout=self._connect_timeout)
+                self._library.timeout = self.timeout
+            return self._library
+
+    def close(self) -> None:
+        """Lets go of the library's connections; those of this client end with their calls."""
+        if self._library is not None:
+            self._library.close()
+
+    # --- calls, each with the library's name and parameters -----------------------------------------------------------
+
+    def version(self, *, api_version: bool = True) -> Any:
+        """SystemVersion; without ``api_version`` in whatever version the engine likes best."""
+        return self._call("GET", "/version", prefix=None if api_version else "")
+
+    def inspect_image(self, image: str) -> Any:
+        """ImageInspect."""
+        return self._call("GET", f"/images/{_quoted(image)}/json")
+
+    def images(self, *others: Any, **options: Any) -> Any:
+        """ImageList, with ``filters`` alone."""
+        if others or options.keys() != {"filters"} or not _is_simple(options["filters"]):
+            return self.library.images(*others, **options)
+        return self._call("GET", "/images/json", {"filters": _filters(options["filters"])})
+
+    def remove_image(self, image: str, **options: bool) -> Any:
+        """ImageDelete."""
+        return self._call("DELETE", f"/images/{_quoted(image)}", options)
+
+    def create_host_config(self, **options: Any) -> Any:
+        """The HostConfig of ContainerCreate."""
+        asked = {name: value for name, value in options.items() if value is not None}
+        if not asked.keys() <= _HOST_CONFIG.keys():
+            return self.library.create_host_config(**options)
+        return {_HOST_CONFIG[name]: value for name, value in asked.items()}
+
+    def create_container(self, image: str, *others: Any, **options: Any) -> Any:
+        """ContainerCreate."""
+        asked = {name: value for name, value in options.items() if value is not None}
+        if others or not asked.keys() <= _CONTAINER or asked.get("healthcheck", {}).keys() - {"test"}:
+            return self.library.create_container(image, *others, **options)
+        body = {
+            "Image": image,
+            "Env": [f"{name}={value}" for name, value in (asked.get("environment") or {}).items()],
+            "Labels": asked.get("labels"),
+            "HostConfig": asked.get("host_config"),
+            "Healthcheck": {"Test": asked["healthcheck"]["test"]} if "healthcheck" in asked else None,
+            "AttachStdout": True,
+            "AttachStderr": True,
+        }
+        return self._call("POST", "/containers/create", data=json.dumps(body).encode())
+
+    def start(self, container: str) -> None:
+        """ContainerStart."""
+        self._call("POST", f"/containers/{_quoted(container)}/start")
+
+    def inspect_container(self, container: str) -> Any:
+        """ContainerInspect."""
+        return self._call("GET", f"/containers/{_quoted(container)}/json")
+
+    def containers(self, *others: Any, **options: Any) -> Any:
+        """ContainerList, of ``all`` or only those that run, with ``filters``."""
+        if others or options.keys() != {"all", "filters"} or not _is_simple(options["filters"]):
+            return self.library.containers(*others, **options)
+        return self._call("GET", "/containers/json", options | {"filters": _filters(options["filters"])})
+
+    def remove_container(self, container: str, **options: bool) -> None:
+        """ContainerDelete."""
+        self._call("DELETE", f"/containers/{_quoted(container)}", options)
+
+    # --- how they are made --------------------------------------------------------------------------------------------
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, bool | str] = MappingProxyType({}),
+        *,
+        data: bytes | None = None,
+        prefix: str | None = None,
+    ) -> Any:
+        """What the engine answers, None for an empty body."""
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        spelled = {name: str(int(value)) if isinstance(value, bool) else value for name, value in params.items()}
+        with self.send(method, path, data=data, params=spelled, headers=headers, prefix=prefix) as answer:
+            content = answer.content
+        if answer.status_code >= http.HTTPStatus.BAD_REQUEST:
+            raise answer.refusal()
+        return json.loads(content) if content else None
+
+    def send(  # noqa: PLR0913  # what a request is made of
+        self,
+        method: str,
+        path: str,
+        *,
+        data: bytes | None = None,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        timeout: float | None = None,
+        prefix: str | None = None,
+    ) -> Answer:
+        """One request, on a connection of its own; the answer is to be closed. Raises ``requests.RequestException``."""
+        url = f"{f'/v{self._version}' if prefix is None else prefix}{path}"
+        url += f"?{urlencode(params)}" if params else ""
+        connection = _Connection(self._endpoint.removeprefix("unix://"), timeout or self.timeout)
+        try:
+            with _as_the_library_tells_it():
+                # An engine may refuse before it has read everything; its answer says why.
+                with suppress(BrokenPipeError):
+                    connection.request(method, url, data, {"User-Agent": "grader", **headers})
+                return Answer(connection, connection.getresponse(), url)
+        except BaseException:
+            connection.close()
+            raise
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+        self._patience = timeout
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_CONNECT_TIMEOUT)
+        self.sock.connect(self._path)
+        self.sock.settimeout(self._patience)
+
+
+class Answer:
+    """An engine's answer, as far as we use a ``requests.Response``."""
+
+    def __init__(self, connection: _Connection, response: http.client.HTTPResponse, url: str) -> None:
+        """``response`` has just begun."""
+        self.status_code = response.status
+        #: To be shut down by whoever will not wait any longer.
+        self.sock: socket.socket | None = connection.sock
+        self._connection = connection
+        self._response = response
+        self._url = url
+        self._content: bytes | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._response.close()
+        self._connection.close()
+
+    @property
+    def content(self) -> bytes:
+        """The whole body."""
+        if self._content is None:
+            with _as_the_library_tells_it():
+                self._content = self._response.read()
+        return self._content
+
+    @property
+    def text(self) -> str:
+        """The whole body."""
+        return self.content.decode(errors="replace")
+
+    def json(self) -> Any:
+        """The whole body; raises ValueError."""
+        return json.loads(self.content)
+
+    def iter_lines(self, chunk_size: int | None = None) -> Iterator[bytes]:  # noqa: ARG002  # always as they come
+        """The lines of the body, as they come."""
+        rest = b""
+        with _as_the_library_tells_it():
+            while data := self._response.read1():
+                *lines, rest = (rest + data).split(b"\n")
+                yield from (line.removesuffix(b"\r") for line in lines)
+        if rest:
+            yield rest
+
+    def refusal(self) -> Exception:
+        """The library's error for this answer."""
+        response = sdk.requests.Response()
+        response.status_code, response.reason, response.url = self.status_code, self._response.reason, self._url
+        response._content = self.content  # noqa: SLF001  # a response that was read
+        try:
+            response.raise_for_status()
+            raise AssertionError("no refusal")
+        except sdk.requests.HTTPError as error:
+            try:
+                sdk.errors.create_api_error_from_http_exception(error)
+            except sdk.errors.APIError as told:
+                return told
+            return error
+
+
+@contextmanager
+def _as_the_library_tells_it() -> Iterator[None]:
+    """Whoever catches errors of a connection catches the library's."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise sdk.requests.ReadTimeout(error) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise sdk.requests.ConnectionError(error) from error
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="/:")
+
+
+def _is_simple(filters: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, str) for value in filters.values())
+
+
+def _filters(filters: Mapping[str, str]) -> str:
+    return json.dumps({name: [value] for name, value in filters.items()})

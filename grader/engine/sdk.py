@@ -1,0 +1,35 @@
+"""The Docker client library (the SDK for Python) and what it is built on, imported when one of its names is first used.
+
+Importing it takes longer than a build from the cache, and a grading on this machine's own engine needs it only when
+something goes wrong (`grader.engine.client`). Use as ``sdk.errors.APIError``: an ``except`` looks a name up when there
+is something to catch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import requests as requests  # noqa: PLC0414  # for `sdk.requests`
+    from docker import APIClient as APIClient  # noqa: PLC0414
+    from docker import auth as auth  # noqa: PLC0414
+    from docker import errors as errors  # noqa: PLC0414
+    from docker import tls as tls  # noqa: PLC0414
+    from docker.utils import parse_repository_tag as parse_repository_tag  # noqa: PLC0414
+else:
+    _FROM = {
+        "APIClient": "docker.api",
+        "auth": "docker",
+        "errors": "docker",
+        "parse_repository_tag": "docker.utils",
+        "tls": "docker",
+    }
+
+    def __getattr__(name: str) -> object:
+        import importlib  # noqa: PLC0415  # as late as all else
+
+        if name == "requests":
+            return importlib.import_module(name)
+        if name not in _FROM:
+            raise AttributeError(name)
+        return getattr(importlib.import_module(_FROM[name]), name)
