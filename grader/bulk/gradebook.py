@@ -9,18 +9,20 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
 
-from grader.bulk.files import written
 from grader.bulk.names import FileNames
 from grader.bulk.run import reason
-from grader.reports._text import printable
+from grader.files import put_if_other
+from grader.reports.csv import cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from grader.bulk.groups import Groups
     from grader.bulk.journal import Journal
     from grader.bulk.plan import Row
     from grader.course.rubric import Rubric
@@ -56,58 +58,16 @@ class Grade:
             return 0
         return self.result["score"] if self.result else None
 
-
-@dataclass
-class Groups:
-    """Who handed in the same, to the byte or but for comments and blanks: something to look at, not an accusation."""
-
-    same: dict[str, list[str]] = field(default_factory=dict)
-    similar: dict[str, list[str]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, planned: Iterable[Row]) -> Groups:
-        """The groups of two learners and more; what was refused is no group."""
-        found = cls()
-        for row in planned:
-            if row.key is None or row.key.submission.startswith("refused:"):
-                continue
-            _add(found.same, row.key.submission, row.learner)
-            if row.shape:
-                _add(found.similar, row.shape, row.learner)
-        for groups in (found.same, found.similar):
-            for key in [key for key, names in groups.items() if len(names) < 2]:
-                del groups[key]
-        return found
-
-    def same_as(self, row: Row) -> str:
-        """The other learners who handed in these very files."""
-        return self._others(self.same, row.key.submission if row.key else "", row.learner)
-
-    def similar_to(self, row: Row) -> str:
-        """The others whose Dockerfile is the same but for comments, blanks and letter case; without those above."""
-        same = set(self.same.get(row.key.submission, ())) if row.key else set()
-        others = [name for name in self.similar.get(row.shape, ()) if name not in same]
-        return _listed(name for name in others if name != row.learner)
-
-    @staticmethod
-    def _others(groups: Mapping[str, Sequence[str]], key: str, learner: str) -> str:
-        return _listed(name for name in groups.get(key, ()) if name != learner)
+    @property
+    def problem(self) -> str:
+        """Why there is no verdict, or what was wrong with the submission as a whole."""
+        if self.row.trouble or not self.result:
+            return self.row.trouble or ("" if self.row.handed is None else "Not graded yet")
+        return reason(dict(self.result)) if self.result["problem"] or self.status == "error" else ""
 
 
-def _add(groups: dict[str, list[str]], key: str, name: str) -> None:
-    names = groups.setdefault(key, [])
-    if name not in names:
-        names.append(name)
-
-
-def _listed(names: Iterable[str], most: int = 5) -> str:
-    found = list(names)
-    return "; ".join(found[:most]) + (f"; and {len(found) - most} more" if len(found) > most else "")
-
-
-def grades(planned: Sequence[Row], journal: Journal, *, best: bool) -> Iterator[Grade]:
+def grades(planned: Sequence[Row], journal: Journal, groups: Groups, *, best: bool) -> Iterator[Grade]:
     """The rows with their verdicts, one at a time. With ``best`` the best of a learner's attempts alone."""
-    groups = Groups.of(planned)
     names = FileNames()
     for rows in _by_learner(planned):
         found = [(row, journal.result(row.key) if row.key else None) for row in rows]
@@ -140,23 +100,48 @@ def _worth(result: Mapping[str, Any] | None) -> float:
     return math.inf if score is None else float(score)
 
 
-def write(out: Path, found: Iterable[Grade], rubric: Rubric) -> dict[str, str]:
-    """Writes the gradebook into ``out``; an older one that says something else is kept, and what changed is told.
+class Book:
+    """The gradebook of a run, row by row."""
 
-    Returns the learners whose grade is another one than in the older gradebook, with both in words.
-    """
-    ids = [check.id for check in rubric.checks]
-    path = out / FILE
-    text = _csv((*_BEFORE, *ids, *_AFTER), (_cells(grade, ids) for grade in found))
-    older = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if older == text:
-        return {}
-    changes = _changes(older, text) if older else {}
-    if older:
-        written(_aside(path), older)
-        written(out / CHANGES, _csv(("learner", "change"), changes.items()))
-    written(path, text)
-    return changes
+    def __init__(self, rubric: Rubric) -> None:
+        """It has the names of its columns."""
+        self._ids = [check.id for check in rubric.checks]
+        self._text = io.StringIO()
+        self._rows = table(self._text, (*_BEFORE, *self._ids, *_AFTER))
+
+    def add(self, grade: Grade) -> None:
+        """One more row."""
+        self._rows(_cells(grade, self._ids))
+
+    def write(self, out: Path) -> dict[str, str]:
+        """Writes it into ``out``; an older one that says something else is kept, and what changed is told.
+
+        Returns the learners whose grade is another one than in the older gradebook, with both in words.
+        """
+        path, text = out / FILE, self._text.getvalue()
+        # Somebody may have opened and saved it in a spreadsheet.
+        older = path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
+        if older == text:
+            return {}
+        changes = _changes(older, text) if older else {}
+        if older:
+            put_if_other(_aside(path), older)
+            changed = io.StringIO()
+            row = table(changed, ("learner", "change"))
+            for change in changes.items():
+                row(change)
+            put_if_other(out / CHANGES, changed.getvalue())
+        put_if_other(path, text, synced=True)
+        return changes
+
+
+def last_changes(out: Path) -> list[tuple[str, str]]:
+    """What the last regrade changed, as it was written down."""
+    try:
+        text = (out / CHANGES).read_text(encoding="utf-8-sig", errors="replace")
+        return [(row[0], row[1]) for row in list(csv.reader(io.StringIO(text)))[1:] if len(row) == 2]
+    except (OSError, csv.Error):
+        return []
 
 
 def _cells(grade: Grade, ids: Sequence[str]) -> list[Any]:
@@ -165,12 +150,11 @@ def _cells(grade: Grade, ids: Sequence[str]) -> list[Any]:
     submitted = handed.submitted.isoformat().replace("+00:00", "Z") if handed and handed.submitted else ""
     before = [row.learner, grade.status, grade.score, result["max_score"] if result else "", submitted]
     before += ["yes" if handed and handed.late else "", row.attempt or "", row.attempts or ""]
-    problem = row.trouble or (reason(dict(result)) if result and (result["problem"] or grade.status == "error") else "")
-    after = [problem, grade.same, grade.similar, f"results/{grade.file}.json" if result else ""]
-    return [*before, *(_points(result, one) for one in ids), *after, handed.source if handed else ""]
+    after = [grade.problem, grade.same, grade.similar, f"results/{grade.file}.json" if result else ""]
+    return [*before, *(points(result, one) for one in ids), *after, handed.source if handed else ""]
 
 
-def _points(result: Mapping[str, Any] | None, check: str) -> float | str:
+def points(result: Mapping[str, Any] | None, check: str) -> float | str:
     """Of a check that is many, their sum; nothing when it was not judged."""
     parts = [one for one in (result["checks"] if result else ()) if one["id"].partition("/")[0] == check]
     if not parts or any(one["score"] is None for one in parts):
@@ -179,20 +163,11 @@ def _points(result: Mapping[str, Any] | None, check: str) -> float | str:
     return int(points) if points.is_integer() else points
 
 
-def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+def table(out: TextIO, header: Iterable[str]) -> Callable[[Iterable[Any]], object]:
+    """Begins a CSV file; what is returned adds a row, in which no cell is a formula to a spreadsheet."""
+    writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([harmless(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
-def harmless(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula (OWASP, "CSV Injection"), on one line."""
-    if not isinstance(cell, str):
-        return "" if cell is None else cell
-    text = " ".join(printable(cell).split())
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return lambda row: writer.writerow([cell(content) for content in row])
 
 
 def _changes(older: str, newer: str) -> dict[str, str]:
@@ -206,8 +181,14 @@ def _changes(older: str, newer: str) -> dict[str, str]:
 
 
 def _grades_in(text: str) -> dict[str, str]:
-    rows = csv.DictReader(io.StringIO(text))
-    return {row["learner"]: f"{row['status']} {row['score']}".strip() for row in rows}
+    """Grades by learner, and by attempt where there are several; of a file that is no gradebook none."""
+    found = {}
+    with suppress(csv.Error):
+        for row in csv.DictReader(io.StringIO(text)):
+            name = row.get("learner") or ""
+            name += f" ({row['attempt']})" if row.get("attempts") not in ("", "1", None) else ""
+            found[name] = f"{row.get('status')} {row.get('score')}".strip()
+    return found
 
 
 def _aside(path: Path) -> Path:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from grader.errors import UsageError
+from grader.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +28,11 @@ CREATE TABLE verdict (
     status TEXT NOT NULL,      -- passed, failed or error
     result TEXT NOT NULL       -- grader.result/1
 ) WITHOUT ROWID;
+"""
+#: Another run may have a verdict where this one met a fault.
+_KEEP = """
+INSERT INTO verdict VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET status = excluded.status, result = excluded.result
+WHERE excluded.status <> 'error' OR verdict.status = 'error'
 """
 #: Seconds to wait for another process that writes.
 _PATIENCE = 60.0
@@ -78,12 +83,21 @@ class Journal:
         self._database.close()
 
     def keep(self, key: Key, result: Mapping[str, Any]) -> None:
-        """Keeps a verdict, in place of an older one of the same."""
-        text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
-        with self._transaction():
-            self._database.execute(
-                "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?)", (str(key), str(result["status"]), text)
-            )
+        """Keeps a verdict, in place of an older one of the same. An error takes the place of none but another error.
+
+        Raises ``EngineError`` when it cannot be written.
+        """
+        # ASCII: half a surrogate pair, which a file name may hold, is no UTF-8.
+        text = json.dumps(result, separators=(",", ":"))
+        try:
+            with self._transaction():
+                self._database.execute(_KEEP, (str(key), str(result["status"]), text))
+        except sqlite3.Error as error:
+            raise EngineError(
+                f"The journal cannot be written: {error}",
+                "Make room on its disk, and run the same command again; what was graded is kept.",
+                where=str(self._path),
+            ) from error
 
     def status(self, key: Key) -> str:
         """``passed``, ``failed`` or ``error``; empty when there is no verdict."""
@@ -111,10 +125,11 @@ class Journal:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
 
 @contextmanager

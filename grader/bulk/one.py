@@ -16,6 +16,8 @@ from grader.errors import GraderError, SubmissionError
 from grader.submission.files import DOCKERFILE, Limits, collect
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from grader.bulk.roster import Handed
     from grader.bulk.workers import Job, Setting
     from grader.course.exercise import Exercise
@@ -54,6 +56,14 @@ def _shape(dockerfile: bytes) -> str:
     return hashlib.sha256(b" ".join(words)).hexdigest()
 
 
+def _anywhere(result: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Without the folder's own place: who shares the verdict had it elsewhere, and learners are not told of it."""
+    for told in (result["problem"], *(check["evidence"] for check in result["checks"])):
+        if told and str(told.get("where", "")).startswith(str(folder)):
+            told["where"] = told["where"].removeprefix(str(folder)).lstrip("/\\") or "the submission"
+    return result
+
+
 class Grader:
     """Grades what it is handed, with one rubric and one engine. Lives in a worker."""
 
@@ -77,7 +87,7 @@ class Grader:
                     name=job.name,
                     stand_ins=self._setting.stand_ins,
                 )
-                return grading.grade(request).to_json()
+                return _anywhere(grading.grade(request).to_json(), folder)
         except GraderError as error:
             return grading.refused(self._exercise, self._rubric, job.name, error).to_json()
         except Exception as error:  # noqa: BLE001  # a bug of ours is a verdict of its own, and the run goes on

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grader
+from grader.bulk.handed import committed
 from grader.bulk.journal import Key
 from grader.bulk.one import fingerprint
+from grader.bulk.roster import is_address
 from grader.bulk.run import Task
 from grader.errors import GraderError
 
@@ -50,15 +55,29 @@ def rows(
     for learner in learners:
         if not learner.handed:
             yield Row(learner.name)
-        numbered = list(enumerate(learner.handed, start=1))
+        numbered = list(enumerate(_in_order(learner.handed), start=1))
         for number, handed in numbered[-1:] if attempts == "latest" else numbered:
             try:
                 found = fingerprint(exercise, rubric, handed)
-            except GraderError as error:
-                yield Row(learner.name, handed, number, len(numbered), trouble=error.what)
+            except (GraderError, OSError) as error:
+                trouble = error.what if isinstance(error, GraderError) else f"It cannot be read: {error.strerror}"
+                yield Row(learner.name, handed, number, len(numbered), trouble=trouble)
                 continue
-            key = Key(of_exercise, found.digest, of_bases, grader.__version__)
-            yield Row(learner.name, handed, number, len(numbered), key, found.shape)
+            # One text for all that are the same: thousands of rows are kept.
+            key = Key(of_exercise, sys.intern(found.digest), of_bases, grader.__version__)
+            yield Row(learner.name, handed, number, len(numbered), key, sys.intern(found.shape))
+
+
+def _in_order(handed: Iterable[Handed]) -> list[Handed]:
+    """Oldest first. The time is that of the commit, where there is a repository, whatever a roster says."""
+    oldest = datetime.min.replace(tzinfo=UTC)
+    return sorted(map(_dated, handed), key=lambda each: (each.submitted or oldest, each.source))
+
+
+def _dated(handed: Handed) -> Handed:
+    """A folder is looked into for a repository only now: it takes a program to ask one."""
+    time = committed(Path(handed.source)) if not is_address(handed.source) else None
+    return replace(handed, submitted=time) if time else handed
 
 
 def tasks(planned: Iterable[Row], journal: Journal, rerun: str = "") -> list[Task]:
@@ -73,7 +92,7 @@ def tasks(planned: Iterable[Row], journal: Journal, rerun: str = "") -> list[Tas
         status = journal.status(row.key)
         wanted = {"error"} if rerun == "errors" else {"", "error"} | ({"failed"} if rerun == "failed" else set())
         if status in wanted or rerun in ("all", row.learner):
-            found[row.key] = Task(row.key, row.learner, row.handed)
+            found[row.key] = Task(row.key, row.learner, row.handed, again=status in ("passed", "failed"))
     return list(found.values())
 
 

@@ -5,8 +5,12 @@ Read are the layouts of
 - plain folders and archives, one a learner, named after the learner;
 - `gh classroom clone student-repos`: ``<assignment>-submissions/<assignment>-<learner>/``;
 - Classroom 50's downloads: ``<classroom>-<assignment>-<learner>/``, with a ``result.json`` in it;
-- Moodle's "Download all submissions": ``<Full name>_<participant>_assignsubmission_file_…``;
+- Moodle's "Download all submissions": ``<Full name>_<participant>_assignsubmission_file_…``, whose online texts count
+  where there is nothing else;
 - Canvas's "Download Submissions": ``<learner>[_LATE]_<user id>_<submission id>_<file>``.
+
+A roster may be what these systems export themselves (GitHub Classroom's roster or grades, Canvas's gradebook, Moodle's
+grading worksheet): who is who is then told by their numbers and names of users.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -28,11 +33,20 @@ if TYPE_CHECKING:
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 #: Beside submissions, never one: what tools and file managers leave, and what a classroom's download adds.
 _LITTER = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-_MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?", re.DOTALL)
+_MOODLE = re.compile(r"((?P<name>.+?)_(?P<id>\d+))_assignsubmission_(?P<kind>file|onlinetext)(?:_.*)?", re.DOTALL)
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<attempt>\d+)_.+", re.DOTALL)
 #: What a roster's columns may be called, GitHub Classroom's own names among them; the first that is there counts.
-_COLUMNS = {
-    "learner": ("learner", "roster_identifier", "identifier", "github_username", "username", "name"),
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "learner": (
+        "learner",
+        "roster_identifier",
+        "full name",
+        "student",
+        "identifier",
+        "github_username",
+        "username",
+        "name",
+    ),
     "source": ("submission", "student_repository_url", "repository", "url", "path"),
     "commit": ("commit", "sha"),
     "submitted": ("submitted", "submission_timestamp", "time"),
@@ -58,10 +72,14 @@ class Handed:
 
 @dataclass(frozen=True)
 class Learner:
-    """Somebody who is graded, and what was handed in, oldest first; nothing is a row too, not a gap."""
+    """Somebody who is graded, and what was handed in, oldest first; nothing is a row too, not a gap.
+
+    ``listed`` is the learner's row in the roster, by the names of its columns in small letters.
+    """
 
     name: str
     handed: tuple[Handed, ...] = ()
+    listed: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(place: Path, roster: Path | None = None) -> tuple[Learner, ...]:
@@ -78,7 +96,11 @@ def read(place: Path, roster: Path | None = None) -> tuple[Learner, ...]:
         raise UsageError("There are no submissions at this place", "Name a folder, or a CSV file.", where=str(place))
     if roster is not None:
         more, named = _rows(roster)
-        handed, expected = [*handed, *more], [*expected, *named]
+        handed = list(_recognised(handed, named))
+        # Where they lie here they need not be fetched.
+        here = {each.learner for each in handed}
+        handed += [each for each in more if each.learner not in here]
+        expected = [*expected, *named]
     learners = _by_learner(handed, expected)
     if not learners:
         raise UsageError(
@@ -89,15 +111,64 @@ def read(place: Path, roster: Path | None = None) -> tuple[Learner, ...]:
     return learners
 
 
-def _by_learner(handed: Iterable[Handed], expected: Iterable[str]) -> tuple[Learner, ...]:
-    found: dict[str, list[Handed]] = {name: [] for name in expected}
+@dataclass(frozen=True)
+class _Listed:
+    """A row of a roster: a learner's name, and all of its columns."""
+
+    name: str
+    columns: Mapping[str, str]
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """Numbers in other systems, as in `Handed`, and the user's name at GitHub."""
+        identifier = re.fullmatch(r"\D*(\d+)", self.columns.get("identifier", ""))
+        found = {"github": self.columns.get("github_username", "").casefold()}
+        if "full name" in self.columns and identifier:
+            found["moodle"] = identifier[1]
+        if "student" in self.columns:
+            found["canvas"] = self.columns.get("id", "")
+        return {system: id_ for system, id_ in found.items() if id_}
+
+
+def _recognised(handed: Iterable[Handed], listed: Iterable[_Listed]) -> Iterator[Handed]:
+    """The same, each in the name by which the roster calls the learner."""
+    names = {id_: one.name for one in listed for id_ in one.ids.items()}
     for each in handed:
-        found.setdefault(each.learner, []).append(each)
+        ids = [*each.ids.items(), ("github", each.learner.casefold())]
+        name = next((names[id_] for id_ in ids if id_ in names), each.learner)
+        yield replace(each, learner=name)
+
+
+def _by_learner(handed: Iterable[Handed], listed: Iterable[_Listed]) -> tuple[Learner, ...]:
+    """Two who have the same name and other numbers are two."""
+    found: dict[tuple[str, str], list[Handed]] = {}
+    rows: dict[tuple[str, str], Mapping[str, str]] = {}
+    for one in listed:
+        who = (one.name, _number(one.ids))
+        found.setdefault(who, [])
+        rows.setdefault(who, one.columns)
+    handed = list(handed)
+    alike = Counter(name for name, _ in {(each.learner, _number(each.ids)) for each in handed})
+    for each in handed:
+        who = (each.learner, _number(each.ids))
+        if who not in found and alike[each.learner] == 1 and (each.learner, "") in found:
+            who = (each.learner, "")  # the roster has no numbers
+        found.setdefault(who, []).append(each)
+    several = {name for name, count in Counter(name for name, _ in found).items() if count > 1}
     oldest = datetime.min.replace(tzinfo=UTC)
-    return tuple(
-        Learner(name, tuple(sorted(found[name], key=lambda each: (each.submitted or oldest, each.source))))
-        for name in sorted(found)
+    learners = (
+        Learner(
+            f"{name} ({number})" if name in several and number else name,
+            tuple(sorted(given, key=lambda each: (each.submitted or oldest, each.source))),
+            rows.get((name, number), {}),
+        )
+        for (name, number), given in found.items()
     )
+    return tuple(sorted(learners, key=lambda learner: learner.name))
+
+
+def _number(ids: Mapping[str, str]) -> str:
+    return ids.get("moodle") or ids.get("canvas") or ""
 
 
 # --- a folder ---------------------------------------------------------------------------------------------------------
@@ -109,8 +180,11 @@ def _folder(place: Path) -> Iterator[Handed]:
         yield from _folder(entries[0])
         return
     prefix = _prefix(place, entries)
+    files = {match[1] for entry in entries if (match := _MOODLE.fullmatch(entry.name)) and match["kind"] == "file"}
     for entry in entries:
-        yield _named(entry, prefix)
+        match = _MOODLE.fullmatch(entry.name)
+        if not match or match["kind"] == "file" or match[1] not in files:
+            yield _named(entry, prefix)
 
 
 def _may_be_one(entry: Path) -> bool:
@@ -167,7 +241,7 @@ def _changed(path: Path) -> datetime:
 # --- a CSV file -------------------------------------------------------------------------------------------------------
 
 
-def _rows(path: Path) -> tuple[list[Handed], list[str]]:
+def _rows(path: Path) -> tuple[list[Handed], list[_Listed]]:
     """What the rows hand in, and all learners that they name. Paths are beside the file."""
     try:
         # Spreadsheets write a mark at the start, and Latin letters in whatever their makers were used to.
@@ -179,19 +253,23 @@ def _rows(path: Path) -> tuple[list[Handed], list[str]]:
     if not columns["learner"]:
         raise UsageError(
             "The roster has no column that names the learners",
-            f"Its first line has to name one of them {', '.join(_COLUMNS['learner'][:4])}.",
+            f"Its first line has to name one of them {', '.join(_COLUMNS['learner'])}.",
             where=f"{path}:1",
         )
-    handed, names = [], []
+    handed: list[Handed] = []
+    listed: list[_Listed] = []
     for number, row in enumerate(rows, start=2):
         value = {key: (row.get(column) or "").strip() if column else "" for key, column in columns.items()}
-        if not value["learner"]:
+        # Canvas's gradebook has rows that are nobody.
+        if not value["learner"] or value["learner"] in ("Points Possible", "Student, Test"):
             continue
-        names.append(value["learner"])
+        kept = {str(name).strip().casefold(): text.strip() for name, text in row.items() if isinstance(text, str)}
+        listed.append(_Listed(value["learner"], kept))
         if value["source"]:
             time = _time(value["submitted"], f"{path}:{number}")
-            handed.append(Handed(value["learner"], _placed(value["source"], path), value["commit"], time))
-    return handed, names
+            source = _placed(value["source"], path)
+            handed.append(Handed(value["learner"], source, value["commit"], time, ids=listed[-1].ids))
+    return handed, listed
 
 
 def _column(names: Sequence[str], given: Sequence[str]) -> str:

@@ -31,11 +31,15 @@ _LOOK = 0.5
 
 @dataclass(frozen=True)
 class Task:
-    """What is graded once: a submission, for all who have handed in the same."""
+    """What is graded once: a submission, for all who have handed in the same.
+
+    ``again`` grades it although it has a verdict; else one that another run has brought meanwhile is taken.
+    """
 
     key: Key
     name: str
     handed: Handed
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,9 @@ class Run:
         most = 1 if self._pause.reason else self._jobs
         while self._ready and len(self._busy) < most and self._pause.may_try:
             task = self._ready.popleft()
+            if not task.again and self._journal.status(task.key) in ("passed", "failed"):
+                self._watcher.verdict(task, self._journal.result(task.key) or {})
+                continue
             worker = self._idle()
             self._workers[worker] = task
             worker.begin(Job(task.name, task.handed))

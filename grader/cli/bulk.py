@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from grader.cli.options import course_option, yes_option
-from grader.errors import ExitCode
+from grader.errors import ExitCode, GraderError, UsageError
 
 if TYPE_CHECKING:
-    from grader.bulk.gradebook import Grade
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from grader.bulk.outcome import Outcome
+    from grader.bulk.roster import Learner
     from grader.bulk.run import State, Task
     from grader.engine.bases import Base
     from grader.engine.connect import Engine
@@ -40,6 +43,10 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
     "--rerun", default="", metavar="WHICH", help="Grade these again: errors (and nothing else), failed, all, or a name."
 )
 @click.option(
+    "--for", "systems", type=click.Choice(["github", "canvas", "moodle"]), multiple=True,
+    help="Also write DIR/NAME.csv with the columns that this system imports.",
+)  # fmt: skip
+@click.option(
     "--patience", type=float, default=60, show_default=True, metavar="MINUTES",
     help="How long a run pauses for an engine or a registry that fails.",
 )  # fmt: skip
@@ -54,6 +61,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     jobs: int | None,
     attempts: str,
     rerun: str,
+    systems: tuple[str, ...],
     patience: float,
     yes: bool,
     course: Path | None,
@@ -69,14 +77,18 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     Exit codes: 0 everybody has a verdict, 2 wrong usage, 3 some have none, through no fault of theirs, 130 interrupted.
     """
     from grader import grading  # noqa: PLC0415
-    from grader.bulk import feedback, gradebook, journal, plan, workers  # noqa: PLC0415
+    from grader.bulk import journal, outcome, plan, workers  # noqa: PLC0415
     from grader.bulk import roster as rosters  # noqa: PLC0415
     from grader.bulk.run import Run  # noqa: PLC0415
     from grader.cli.grade import load  # noqa: PLC0415
     from grader.errors import EngineError  # noqa: PLC0415
 
     learners = rosters.read(submissions, roster)
+    _known(rerun, learners)
     chosen, rubric = load(exercise, course)
+    options = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts, "--for": systems}
+    again = _again((exercise, submissions), options | {"--yes": yes})
+    asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
     setting = workers.Setting(chosen.path, stand_ins=yes)
     engine, bases = _bases(rubric.settings.bases, yes=yes)
     watcher = _Watcher()
@@ -98,11 +110,8 @@ def bulk(  # noqa: PLR0913  # one parameter an option
             run.go(patience * 60)
         finally:
             _sweep(engine)
-            grades = list(_kept_small(gradebook.grades(rows, kept, best=attempts == "best")))
-            changes = gradebook.write(out, gradebook.grades(rows, kept, best=attempts == "best"), rubric)
-            for grade in gradebook.grades(rows, kept, best=attempts == "best"):
-                feedback.write(out, grade)
-    return _summary(grades, changes, out)
+            written = outcome.write(out, rows, kept, learners, asked)
+    return _summary(written, out)
 
 
 def _bases(references: tuple[str, ...], *, yes: bool) -> tuple[Engine, tuple[Base, ...]]:
@@ -120,40 +129,52 @@ def _sweep(engine: Engine) -> None:
     """Removes what a worker could not: it was killed, or the engine away."""
     from grader.engine import leftovers  # noqa: PLC0415
 
-    with suppress(OSError):
+    with suppress(OSError, GraderError):
         leftovers.sweep(engine)
 
 
-def _kept_small(grades: Any) -> Any:
-    """Status and name alone: ten thousand results would fill the memory."""
-    return ((grade.status, grade.row.learner, _why(grade)) for grade in grades)
+def _again(named: Sequence[object], options: Mapping[str, object]) -> str:
+    """The command that grades the errors again, and nothing else; an option that was not given is None or empty."""
+    import shlex  # noqa: PLC0415
+
+    words = list(map(str, named))
+    for name, given in options.items():
+        each = given if isinstance(given, tuple) else (given,) if given else ()
+        words += [word for value in each for word in ((name,) if value is True else (name, str(value)))]
+    return shlex.join(["grader", "bulk", *words, "--rerun", "errors"])
 
 
-def _why(grade: Grade) -> str:
-    from grader.bulk.run import reason  # noqa: PLC0415
+def _known(rerun: str, learners: Iterable[Learner]) -> None:
+    """Raises ``UsageError`` for a name that is nobody's: nothing would be graded, and all would seem well."""
+    from grader.course.suggest import closest  # noqa: PLC0415
 
-    return grade.row.trouble or (reason(dict(grade.result)) if grade.result and grade.status == "error" else "")
+    names = [learner.name for learner in learners]
+    if rerun and rerun not in ("errors", "failed", "all", *names):
+        meant = closest(rerun, ["errors", "failed", "all", *names])
+        fix = f"Did you mean {meant}?" if meant else "Name a learner as the gradebook does, or errors, failed or all."
+        raise UsageError(f"There is no learner `{rerun}`", fix, where="--rerun")
 
 
-def _summary(grades: list[tuple[str, str, str]], changes: dict[str, str], out: Path) -> int:
-    from collections import Counter  # noqa: PLC0415
-
+def _summary(outcome: Outcome, out: Path) -> int:
     from grader.reports._text import one_line  # noqa: PLC0415
 
-    count = Counter(status for status, _, _ in grades)
+    count = outcome.counts
     told = [f"{count[status]} {status}" for status in ("passed", "failed", "missing", "error") if count[status]]
-    click.echo(f"{len(grades)} in the gradebook: {', '.join(told)}.")
-    for name, change in list(changes.items())[:20]:
+    click.echo(f"{count.total()} in the gradebook: {', '.join(told)}.")
+    for name, change in list(outcome.changes.items())[:20]:
         click.echo(f"  changed: {one_line(name)}: {change}")
-    if len(changes) > 20:
-        click.echo(f"  and {len(changes) - 20} more in {out / 'changes.csv'}")
-    errors = [(name, why) for status, name, why in grades if status == "error"]
-    for name, why in errors[:20]:
+    if len(outcome.changes) > 20:
+        click.echo(f"  and {len(outcome.changes) - 20} more in {out / 'changes.csv'}")
+    for name, why in outcome.errors:
         click.echo(f"  not graded: {one_line(name)}: {one_line(why)}")
-    if errors:
+    if count["error"] > len(outcome.errors):
+        click.echo(f"  and {count['error'] - len(outcome.errors)} more in the gradebook")
+    if outcome.errors:
         click.echo("  Run the same command again to grade these; nothing was counted against anybody.")
-    click.echo(f"Gradebook: {out / 'gradebook.csv'}")
-    return ExitCode.INFRASTRUCTURE if errors else ExitCode.PASSED
+    for note in outcome.notes:
+        click.echo(f"  {one_line(note)}")
+    click.echo(f"Gradebook: {out / 'gradebook.html'} and {out / 'gradebook.csv'}")
+    return ExitCode.INFRASTRUCTURE if count["error"] else ExitCode.PASSED
 
 
 class _Watcher:

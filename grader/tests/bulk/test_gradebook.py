@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.bulk import gradebook
-from grader.bulk.gradebook import Grade, Groups
+from grader.bulk.gradebook import Book, Grade
+from grader.bulk.groups import Groups
 from grader.bulk.journal import Key, opened
 from grader.bulk.names import FileNames
 from grader.bulk.plan import Row, tasks
 from grader.bulk.roster import Handed
+from grader.reports.csv import cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +43,10 @@ def cells(out: Path) -> list[dict[str, str]]:
 
 
 def book(out: Path, *grades: Grade) -> dict[str, str]:
-    return gradebook.write(out, grades, RUBRIC)
+    found = Book(RUBRIC)
+    for grade in grades:
+        found.add(grade)
+    return found.write(out)
 
 
 def test_a_column_for_each_check(tmp_path: Path) -> None:
@@ -73,8 +78,8 @@ def test_a_name_is_no_formula_and_no_second_line(tmp_path: Path, name: str) -> N
 
 
 def test_points_below_zero_stay_numbers() -> None:
-    assert gradebook.harmless(-1.5) == -1.5
-    assert gradebook.harmless(None) == ""
+    assert cell(-1.5) == -1.5
+    assert cell(None) == ""
 
 
 def test_an_older_gradebook_is_kept_and_what_changed_is_told(tmp_path: Path) -> None:
@@ -115,9 +120,9 @@ def test_the_best_of_several_counts(tmp_path: Path, scores: Sequence[float | Non
         for one, score in zip(planned, scores, strict=True):
             assert one.key is not None
             journal.keep(one.key, result("passed" if score is not None else "error", score))
-        (best,) = gradebook.grades(planned, journal, best=True)
+        (best,) = gradebook.grades(planned, journal, Groups.of(planned), best=True)
         assert best.score == counted
-        every = list(gradebook.grades(planned, journal, best=False))
+        every = list(gradebook.grades(planned, journal, Groups.of(planned), best=False))
         assert [one.score for one in every] == list(scores)
         assert len({one.file for one in every}) == len(scores)
         assert {one.result["submission"]["name"] for one in every if one.result} == {"ada"}

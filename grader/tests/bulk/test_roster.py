@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from grader.bulk import handed, roster
-from grader.errors import UsageError
+from grader.errors import EngineError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,45 @@ def test_a_roster_names_those_who_handed_in_nothing(tmp_path: Path) -> None:
     listed.write_text("\ufeffIdentifier,Name\nada,Ada\nbob,Bob\n\n", encoding="utf-8")
     found = {learner.name: len(learner.handed) for learner in roster.read(place, listed)}
     assert found == {"ada": 1, "bob": 0, "unlisted": 1}
+
+
+@pytest.mark.parametrize(
+    ("entry", "listed", "name"),
+    [
+        (
+            "lovelaceada_5512_99_work.zip",
+            'Student,ID,SIS Login ID,Section\n"Lovelace, Ada",5512,ada1,A\n',
+            "Lovelace, Ada",
+        ),
+        ("Ada L_1234_assignsubmission_file_w.zip", "Identifier,Full name\nParticipant 1234,Ada Love\n", "Ada Love"),
+        ("AdaL.zip", "identifier,github_username,github_id,name\nada@x,adal,7,\n", "ada@x"),
+        ("adal.zip", "github_username,roster_identifier,student_repository_url\nadal,ada,https://x/y\n", "ada"),
+    ],
+)
+def test_systems_own_exports_tell_who_is_who(tmp_path: Path, entry: str, listed: str, name: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / entry).touch()
+    (tmp_path / "roster.csv").write_text(f"{listed}    Points Possible,,,\n" if "Student" in listed else listed)
+    (found,) = roster.read(tmp_path / "in", tmp_path / "roster.csv")
+    assert (found.name, len(found.handed)) == (name, 1)
+    assert found.listed
+
+
+def test_two_of_the_same_name_are_two(tmp_path: Path) -> None:
+    folders(tmp_path / "in", "Jan N_1_assignsubmission_file", "Jan N_2_assignsubmission_file")
+    assert names(tmp_path / "in") == ["Jan N (1)", "Jan N (2)"]
+    listed = tmp_path / "roster.csv"
+    listed.write_text("Identifier,Full name\nParticipant 1,Jan N\nParticipant 2,Jan N\nParticipant 3,Jan N\n")
+    assert names(tmp_path / "in", listed) == ["Jan N (1)", "Jan N (2)", "Jan N (3)"]
+    listed.write_text("learner\nJan N\n")
+    assert names(tmp_path / "in", listed) == ["Jan N", "Jan N (1)", "Jan N (2)"]
+
+
+def test_an_online_text_is_no_second_submission(tmp_path: Path) -> None:
+    folders(tmp_path, "Ada_1_assignsubmission_file", "Ada_1_assignsubmission_onlinetext")
+    folders(tmp_path, "Bob_2_assignsubmission_onlinetext")
+    assert [len(learner.handed) for learner in roster.read(tmp_path)] == [1, 1]
+    assert "onlinetext" not in roster.read(tmp_path)[0].handed[0].source
 
 
 def test_rows_of_a_csv_file_are_submissions(tmp_path: Path) -> None:
@@ -161,3 +201,29 @@ def test_the_time_is_the_commits_and_the_repository_runs_nothing(tmp_path: Path)
     assert not (tmp_path / "ran").exists()
     (tmp_path / ".git/HEAD").write_text("ref: refs/../../etc/passwd\n")
     assert handed.committed(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "broken", [b"PK\3\4 nonsense", b"\x1f\x8b\x08 nonsense", b"", b"\1" * 2000, b"PK\5\6" + b"\xff" * 18]
+)
+def test_a_broken_archive_is_its_learners(tmp_path: Path, broken: bytes) -> None:
+    (tmp_path / "ada.zip").write_bytes(broken)
+    with pytest.raises(SubmissionError) as caught, handed.opened(roster.Handed("ada", str(tmp_path / "ada.zip"))):
+        pass
+    assert "course" not in caught.value.what
+
+
+def test_whatever_a_reader_of_archives_raises_is_no_end_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = roster.Handed("ada", str(tmp_path / "ada.zip"))
+    raised: list[Exception] = [KeyError("x"), OSError(errno.ENOSPC, "full"), OSError("seek")]
+
+    def unpack(*_: object, **__: object) -> None:
+        raise raised[0]
+
+    monkeypatch.setattr("grader.course.unpack.unpack", unpack)
+    for kind in (SubmissionError, EngineError, SubmissionError):
+        with pytest.raises(kind), handed.opened(ada):
+            pass
+        del raised[0]
