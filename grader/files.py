@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: Seconds to wait, on Windows, for whoever reads the file in this instant.
 _PATIENCE = 10.0
+_NEW = ".new-"
 
 
 def put(path: Path, content: str | bytes, *, mode: int = 0o600, synced: bool = False) -> None:
@@ -84,7 +85,13 @@ def written(path: Path) -> Iterator[TextIO]:
 
 def _beside(path: Path) -> Path:
     """A name that nobody else takes; short, for the file's own may be as long as a name can be."""
-    return path.with_name(f".new-{os.urandom(8).hex()}")
+    return path.with_name(f"{_NEW}{os.urandom(8).hex()}")
+
+
+def tidy(folder: Path) -> None:
+    """Removes what a killed program left beside its files; nobody may be writing into the folder meanwhile."""
+    for left in folder.glob(f"{_NEW}*"):
+        _forget(left)
 
 
 def _over(new: Path, path: Path) -> None:

@@ -12,6 +12,7 @@ from grader.bulk.gradebook import Book, grades
 from grader.bulk.groups import Groups
 from grader.bulk.page import Page
 from grader.errors import EngineError
+from grader.files import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +67,8 @@ def write(out: Path, planned: Sequence[Row], journal: Journal, learners: Sequenc
 
 
 def _write(out: Path, planned: Sequence[Row], journal: Journal, learners: Sequence[Learner], asked: Asked) -> Outcome:
+    for folder in (out, out / feedback.RESULTS, out / feedback.FEEDBACK):
+        tidy(folder)
     groups = Groups.of(planned)
     book, page = Book(asked.rubric), Page(asked.rubric, asked.exercise, asked.again)
     exports = Exports(asked.systems, {learner.name: learner for learner in learners})

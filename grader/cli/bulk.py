@@ -108,6 +108,9 @@ def bulk(  # noqa: PLR0913  # one parameter an option
         )
         try:
             run.go(patience * 60)
+        except KeyboardInterrupt:
+            watcher.stopped()
+            raise
         finally:
             _sweep(engine)
             written = outcome.write(out, rows, kept, learners, asked)
@@ -215,6 +218,9 @@ class _Watcher:
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
             self._shown = line
+
+    def stopped(self) -> None:
+        self._say("stopped; what was graded is kept, and the same command again goes on from there")
 
     def _say(self, text: str) -> None:
         wipe = "\r\x1b[K" if self._shown else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.files import put, put_if_other, written
+from grader.files import put, put_if_other, tidy, written
 
 
 def test_a_file_is_new_in_full_or_old_in_full(tmp_path: Path) -> None:
@@ -76,3 +76,20 @@ def test_the_same_content_is_not_written_again(tmp_path: Path) -> None:
     assert not put_if_other(file, "x")
     assert file.stat().st_ino == before
     assert put_if_other(file, "y")
+
+
+def test_what_a_killed_program_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "kept", "x")
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", _end)
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(SystemExit):
+            put(tmp_path / "kept", "y")
+    assert len(list(tmp_path.iterdir())) == 2
+    tidy(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    tidy(tmp_path / "not there")
+
+
+def _end(*_: object) -> None:
+    raise SystemExit
