@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from grader.bulk.journal import Journal, Key, opened
-from grader.errors import UsageError
+from grader.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,27 @@ def test_a_verdict_is_found_by_all_that_it_depends_on(tmp_path: Path) -> None:
             assert journal.result(other) is None
         journal.keep(key(), {"status": "failed"})
         assert journal.status(key()) == "failed"
+
+
+def test_an_error_takes_the_place_of_no_verdict(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        for status, kept in (("error", "error"), ("error", "error"), ("failed", "failed"), ("error", "failed")):
+            journal.keep(key(), {"status": status})
+            assert journal.status(key()) == kept
+
+
+def test_half_a_surrogate_pair_is_kept(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        journal.keep(key(), {"status": "passed", "name": "\ud800"})
+        assert journal.result(key()) == {"status": "passed", "name": "\ud800"}
+
+
+def test_what_cannot_be_written_is_told_as_a_fault_of_ours(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        journal._database.execute("PRAGMA max_page_count = 5")
+        with pytest.raises(EngineError, match="full"):
+            journal.keep(key(), {"status": "passed", "text": "x" * 100_000})
+        journal.keep(key("small"), {"status": "passed"})
 
 
 def test_it_is_there_when_its_writer_is_killed(tmp_path: Path) -> None:

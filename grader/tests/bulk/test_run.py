@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,6 +113,23 @@ def test_each_is_graded_and_kept_before_it_is_told(journal: Journal) -> None:
     assert len(started) == 2
     assert all(one.ends == ["ended", "joined"] for one in started)
     assert [journal.status(task.key) for task in tasks(*"abc")] == ["passed", "failed", "passed"]
+
+
+def test_what_another_run_has_graded_meanwhile_is_taken_unless_it_was_asked_for(journal: Journal) -> None:
+    a, b = tasks("a", "b")
+    asked: list[str] = []
+
+    def answer(name: str) -> dict[str, Any]:
+        asked.append(name)
+        return result("passed")
+
+    for task in (a, b):
+        journal.keep(task.key, result("failed"))
+    seen = Seen()
+    again = replace(b, again=True)
+    Run([a, again], journal, seen, jobs=1, start=lambda: FakeWorker(answer), lost=lost).go(60)  # type: ignore[arg-type,return-value]
+    assert asked == ["b"]
+    assert sorted(seen.verdicts) == [("a", "failed"), ("b", "passed")]
 
 
 def test_a_fault_of_ours_is_tried_again(journal: Journal) -> None:
