@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -57,10 +58,13 @@ def main(size: int, *, ten_times: bool = False) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         _loop(exercise, _handed_in(exercise, solution, root / "warm", 1), env)
-        loop = _loop(exercise, _handed_in(exercise, solution, root / "loop", size), env)
+        each = _loop(exercise, _handed_in(exercise, solution, root / "loop", size), env)
+        loop = sum(each)
         ours, memory = _bulk(exercise, _handed_in(exercise, solution, root / "bulk", size), env)
         print(f"engine: {engine.name} {engine.version}, {engine.endpoint}; {os.cpu_count()} cores")
         print(f"shell loop    {size:5} submissions  {loop:7.1f} s  {60 * size / loop:6.1f} a minute")
+        # One that hung on a network or an engine is no throughput: it shows here.
+        print(f"  of which a submission took {statistics.median(each):.1f} s (median), {max(each):.1f} s (the slowest)")
         print(f"grader bulk   {size:5} submissions  {ours:7.1f} s  {60 * size / ours:6.1f} a minute")
         print(f"throughput, bulk / loop      {loop / ours:6.2f}   (goal: at least {RATIO:g} on two cores)")
         print(f"memory of the process        {memory[0]:6.0f} MB   (goal: at most {MEMORY})")
@@ -86,7 +90,7 @@ def _handed_in(exercise: Exercise, solution: Path, place: Path, size: int) -> Pa
     return place
 
 
-def _loop(exercise: Exercise, place: Path, env: Mapping[str, str]) -> float:
+def _loop(exercise: Exercise, place: Path, env: Mapping[str, str]) -> list[float]:
     """Seconds of the script for each of a class; the contexts are made before, and no file is where none was."""
     contexts = []
     for learner in sorted(place.iterdir()):
@@ -96,14 +100,16 @@ def _loop(exercise: Exercise, place: Path, env: Mapping[str, str]) -> float:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.data)
         contexts.append(context)
-    began = time.perf_counter()
+    took = []
     for context in contexts:
+        began = time.perf_counter()
         done = subprocess.run(
             ["sh", "-c", SCRIPT], env={**env, "CONTEXT": str(context)}, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise SystemExit(f"The script ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return time.perf_counter() - began
+        took.append(time.perf_counter() - began)
+    return took
 
 
 def _bulk(exercise: Exercise, place: Path, env: Mapping[str, str]) -> tuple[float, tuple[float, float]]:
