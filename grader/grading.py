@@ -31,10 +31,12 @@ from grader.running import Interruption
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from grader.course.exercise import Exercise
+    from grader.course.rubric import Rubric
     from grader.engine.app import App
     from grader.running import Part
 
-__all__ = ["Request", "grade"]
+__all__ = ["Request", "grade", "refused"]
 
 
 def grade(request: Request) -> GradeResult:
@@ -44,6 +46,34 @@ def grade(request: Request) -> GradeResult:
     KeyboardInterrupt when interrupted (Ctrl-C, SIGTERM; ``Superseded`` by ``request.stop``), with nothing left behind.
     """
     return _Grading(request).verdict()
+
+
+def refused(exercise: Exercise, rubric: Rubric, name: str, error: GraderError) -> GradeResult:
+    """The verdict on what could not even be opened: an archive that is broken, a repository that is not reached."""
+    checks = judging.refused(rubric.checks, error)
+    problem = Problem(error.what, error.where, error.fix, error.fault, error.line, error.log)
+    status, score = judging.total(checks, rubric.pass_score, partial=False, problem=problem)
+    return GradeResult(
+        exercise=exercise.id,
+        title=rubric.title,
+        rubric_digest=rubric.digest,
+        submission=SubmissionResult(name, None),
+        status=status,
+        score=score,
+        max_score=judging.added(check.points for check in rubric.checks if not check.bonus),
+        pass_score=rubric.pass_score,
+        engine=None,
+        image=None,
+        phases={},
+        checks=checks,
+        started=_iso(datetime.now(UTC)),
+        duration=0.0,
+        problem=problem,
+    )
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class _Grading:
@@ -178,7 +208,7 @@ class _Grading:
             image=self._image,
             phases={name: round(seconds, 4) for name, seconds in self._phases.items()},
             checks=checks,
-            started=self._started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            started=_iso(self._started),
             duration=round(time.monotonic() - self._began, 4),
             problem=self._problem,
             notes=(*self._maker.notes, *self._selection_note(), *self._ignored_note()),

@@ -55,6 +55,15 @@ def judge_one(check: Check, subject: Subject, reported: dict[int, str], progress
     return tuple(_shown(check, result) for result in _judged(check, subject, reported, progress))
 
 
+def refused(chosen: Sequence[Check], error: GraderError) -> tuple[CheckResult, ...]:
+    """The verdicts on a submission that could not be opened: the first check says why, the others name it."""
+    learners = isinstance(error, SubmissionError)
+    first, *others = chosen
+    told = _failed_by(first, error) if isinstance(error, SubmissionError) else _error(first, error)
+    rest = [skipped(check, first.id) if learners else _error(check, error) for check in others]
+    return tuple(_shown(check, result) for check, result in zip(chosen, (told, *rest), strict=True))
+
+
 def _judged(check: Check, subject: Subject, reported: dict[int, str], progress: Progress) -> tuple[CheckResult, ...]:
     progress(ProgressEvent("checks", check.title or check.id, detail=True))
     began = time.monotonic()

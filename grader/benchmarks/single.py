@@ -34,7 +34,7 @@ until [ "$(curl -s -o /dev/null -w '%{http_code}' "http://$address/")" = 200 ]; 
 
 def main(rounds: int) -> int:
     """Prints both medians and their ratio."""
-    docker, curl = _client(), shutil.which("curl")
+    docker, curl = client(), shutil.which("curl")
     if docker is None or curl is None:
         print("This benchmark needs a docker client that builds with BuildKit, and curl.", file=sys.stderr)
         return 2
@@ -76,7 +76,7 @@ def main(rounds: int) -> int:
     return 0
 
 
-def _client() -> str | None:
+def client() -> str | None:
     """A docker client that can build with BuildKit: a new one without buildx cannot."""
     for folder in os.environ["PATH"].split(os.pathsep):
         client = shutil.which("docker", path=folder)

@@ -11,6 +11,7 @@ import click
 
 from grader import __version__
 from grader.cli import authoring as authoring_commands
+from grader.cli import bulk as bulk_commands
 from grader.cli import classroom as classroom_commands
 from grader.cli import completion as completion_commands
 from grader.cli import doctor as doctor_commands
@@ -46,6 +47,7 @@ for _command in (
     exercise_commands.explain,
     exercise_commands.checks,
     exercise_commands.schema,
+    bulk_commands.bulk,
     authoring_commands.verify,
     authoring_commands.new,
     doctor_commands.doctor,

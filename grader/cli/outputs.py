@@ -114,7 +114,7 @@ def _in_a_workflow(name: str) -> Iterator[Output]:
 
 
 def _opened(file: Path, *, appended: bool) -> AbstractContextManager[TextIO]:
-    from grader.cli.files import written  # noqa: PLC0415
+    from grader.files import written  # noqa: PLC0415
 
     if not appended:
         return written(file)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import platformdirs
@@ -20,10 +18,12 @@ import platformdirs
 import grader
 from grader.course.settings import AppSettings, Settings
 from grader.errors import EngineError
+from grader.files import put
 from grader.running import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from grader.checks.base import Check
     from grader.course.rubric import Rubric
@@ -101,10 +101,6 @@ def _recall(file: Path) -> Settings | None:
 def _remember(file: Path, settings: Settings) -> None:
     """Keeps the settings for the next run; that this fails is no reason to fail the grading."""
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as new:
-            new.write(json.dumps(asdict(settings)))
-        # Whole or not at all, whoever reads it meanwhile.
-        Path(new.name).replace(file)
+        put(file, json.dumps(asdict(settings)))
         for old in sorted(file.parent.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)[_MOST:]:
             old.unlink(missing_ok=True)

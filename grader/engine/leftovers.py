@@ -55,10 +55,15 @@ def clean(engine: Engine) -> list[str]:
 
     Returns what was removed.
     """
-    removed = _remove(engine, RUN, keep_alive=True)
+    removed = sweep(engine)
     while gone := _remove_images(engine, _kept(engine)):
         removed += gone
     return removed
+
+
+def sweep(engine: Engine) -> list[str]:
+    """Removes what killed runs left, and nothing else. Returns what was removed."""
+    return _remove(engine, RUN, keep_alive=True)
 
 
 def trim(engine: Engine) -> None:

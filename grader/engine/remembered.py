@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import tempfile
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from grader.engine.layers import Entry, Layer
+from grader.files import put
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Layers remembered on disk; the oldest are forgotten.
 _MOST = 400
@@ -42,12 +45,9 @@ def remember(layer: Layer) -> None:
     if file.exists():
         return
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
         raw = {"entries": dict(layer.entries), "programs": dict(layer.programs)}
         content = gzip.compress(json.dumps(raw).encode(), compresslevel=1)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as new:
-            new.write(content)
-        Path(new.name).replace(file)
+        put(file, content)
         old = sorted(file.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in old[_MOST:]:
             path.unlink(missing_ok=True)

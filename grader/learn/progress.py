@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from grader.errors import GraderError
+from grader.files import put
 from grader.result import Status
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE = "GRADER_STATE_DIR"
 #: Of the form of both files, in their names: another version writes files of its own.
 _VERSION = 1
-#: Seconds to wait for another grader that is writing, or (on Windows) reading.
+#: Seconds to wait for another grader that is writing.
 _PATIENCE = 10.0
 
 
@@ -138,7 +138,7 @@ class Store:
         score = Score(result.score, result.max_score, result.status is Status.PASSED, result.started)
         with self._writing():
             last = self.last(exercise) if partial else None
-            self._replace(self._last_file(exercise), asdict(_merged(last, new) if last else new))
+            _replace(self._last_file(exercise), asdict(_merged(last, new) if last else new))
             if not partial:
                 self._change(exercise, lambda record: _added(record, score))
 
@@ -182,21 +182,7 @@ class Store:
         records = known.setdefault(exercise.course.title, {})
         records[_key(exercise)] = change(records.get(_key(exercise), Record()))
         courses = {title: {key: asdict(each) for key, each in found.items()} for title, found in known.items()}
-        self._replace(self._file, {"schema": f"grader.progress/{_VERSION}", "courses": courses})
-
-    def _replace(self, file: Path, content: Mapping[str, Any]) -> None:
-        """Whole or not at all, whoever reads it meanwhile and whatever ends us."""
-        import tempfile  # noqa: PLC0415  # as above
-
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".new-")
-        new = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as out:
-                json.dump(content, out, default=str)
-            _over(new, file)
-        finally:
-            new.unlink(missing_ok=True)
+        _replace(self._file, {"schema": f"grader.progress/{_VERSION}", "courses": courses})
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -211,22 +197,13 @@ class Store:
             raise _trouble("written", self._folder, error) from error
 
 
+def _replace(file: Path, content: Mapping[str, Any]) -> None:
+    put(file, json.dumps(content, default=str))
+
+
 def _state_folder() -> Path:
     given = os.environ.get(FOLDER_VARIABLE)
     return Path(given) if given else platformdirs.user_state_path("image-grader", appauthor=False)
-
-
-def _over(new: Path, file: Path) -> None:
-    """Windows lets nobody replace a file that somebody reads in this instant."""
-    deadline = time.monotonic() + _PATIENCE
-    while os.name == "nt":
-        with suppress(PermissionError):
-            new.replace(file)
-            return
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.01)
-    new.replace(file)
 
 
 def _trouble(verb: str, place: Path, error: Exception) -> GraderError:

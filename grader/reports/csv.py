@@ -32,7 +32,7 @@ def write(result: GradeResult, telling: Telling, out: TextIO) -> None:  # noqa: 
     writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(COLUMNS)
     for check in result.checks:
-        writer.writerow([_cell(content) for content in (*_whole(result), *_row(check))])
+        writer.writerow([cell(content) for content in (*_whole(result), *_row(check))])
 
 
 def _whole(result: GradeResult) -> tuple[Any, ...]:
@@ -55,7 +55,7 @@ def _row(check: CheckResult) -> tuple[Any, ...]:
     )
 
 
-def _cell(content: Any) -> Any:
+def cell(content: Any) -> Any:
     """Texts made harmless; numbers without a fraction that is none; nothing for None."""
     if isinstance(content, str):
         return _FORMULA.sub(r"\1\2'", cut(harmless(one_line(content))))

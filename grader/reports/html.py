@@ -34,7 +34,7 @@ _WORD = {Status.PASSED: "Passed", Status.FAILED: "Not passed", Status.ERROR: "No
 #: What the icon in the browser's tab is filled with.
 _COLOUR = {Status.PASSED: "#1a7f4b", Status.FAILED: "#c0362c", Status.ERROR: "#a86a00"}
 #: What the page may load: an icon that is written in it. Its style sheet is added by its hash.
-_POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'"
+POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'"
 #: Evidence that has its own place in a check.
 _PLACED = {"log", "app_log", "fix", "where", "blocked_by", "traceback"}
 #: Names under which evidence gives bytes.
@@ -45,19 +45,18 @@ _LONG = 1500
 
 def write(result: GradeResult, telling: Telling, out: TextIO) -> None:
     """One HTML document; ASCII only, so that no terminal or log encoding can spoil it."""
-    page = _environment().get_template("report.html.j2").render(_content(result, telling))
+    page = environment().get_template("report.html.j2").render(_content(result, telling))
     out.write(page.encode("ascii", "xmlcharrefreplace").decode("ascii"))
 
 
 def _content(result: GradeResult, telling: Telling) -> dict[str, Any]:
     style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     image = result.image
     return {
         "result": result,
         "style": Markup(style),  # noqa: S704  # our own file
-        "policy": f"{_POLICY}; style-src 'sha256-{digest}'",
-        "icon_url": _icon(result.status),
+        "policy": f"{POLICY}; style-src {hashed(style)}",
+        "icon_url": icon(result.status),
         "word": _WORD[result.status],
         "sentence": _sentence(result),
         "score": pictures.score(result),
@@ -106,7 +105,7 @@ def _counts(result: GradeResult) -> Mapping[str, int]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Everything that a template prints is made visible and escaped; what it does not know is an error."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -177,15 +176,25 @@ def _is_long(value: Any) -> bool:
     return len(value) > _LONG
 
 
-@cache
 def _style() -> str:
-    """The style sheet as it stands in the page, byte for byte: the policy names its hash."""
-    text = (_TEMPLATES / "report.css").read_text(encoding="ascii").strip()
+    return inline("report.css")
+
+
+@cache
+def inline(*names: str) -> str:
+    """Files of ours, as they stand together in an element of the page, byte for byte: the policy names their hash."""
+    text = "\n\n".join((_TEMPLATES / name).read_text(encoding="ascii").strip() for name in names)
     assert "</" not in text  # noqa: S101  # nothing may end the element early
     return f"\n{text}\n"
 
 
-def _icon(status: Status) -> str:
+def hashed(text: str) -> str:
+    """How a policy names a text that it allows."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def icon(status: Status) -> str:
+    """A picture for the browser's tab, written in its address."""
     mark = {Status.PASSED: "M9 17l5 5 9-12", Status.FAILED: "M10 10l12 12M22 10L10 22"}.get(status, "M16 8v10M16 23v1")
     drawn = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" '

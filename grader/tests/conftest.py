@@ -24,6 +24,8 @@ from grader.tests.engine.agreement import watching
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from grader.tests.reports.browser import Browser
+
 # No test takes its gradings down as the progress of whoever runs it; before any other module copies the environment.
 _STATE = tempfile.TemporaryDirectory(prefix="grader-state-")
 os.environ[FOLDER_VARIABLE] = _STATE.name
@@ -46,6 +48,15 @@ def engine() -> Iterator[Engine]:
     if found.private and not ran_before:
         private.stop()
     assert not left, f"the suite left behind: {left}"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of pages, and none where there are none."""
+    from grader.tests.reports.browser import chromium  # noqa: PLC0415
+
+    with chromium() as started:
+        yield started
 
 
 def _tell(event: ProgressEvent) -> None:

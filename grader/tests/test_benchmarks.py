@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.benchmarks import scan
+from grader.benchmarks import bulk, scan
+from grader.course.exercise import find_course, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,3 +54,15 @@ def test_an_unknown_benchmark_is_refused() -> None:
     done = run("nothing")
     assert done.returncode == 2
     assert "usage" in done.stderr
+
+
+def test_of_the_bulk_benchmarks_class_a_third_is_the_same(tmp_path: Path) -> None:
+    course = find_course()
+    assert course.solutions is not None
+    exercise = resolve(course, "multi-stage-builds")
+    place = bulk._handed_in(exercise, course.solutions / exercise.id, tmp_path / "in", 9)
+    texts = [(learner / "Dockerfile").read_text() for learner in sorted(place.iterdir())]
+    parts = [text.partition("AS runtime") for text in texts]
+    assert len(set(texts)) == 7
+    assert len({builder for builder, _, _ in parts}) == 4
+    assert len({final for _, _, final in parts}) == 4

@@ -11,27 +11,20 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from grader.tests.reports.browser import Browser, chromium
 from grader.tests.reports.pages import ALL_PAGES, EVERYTHING, page, poisoned_page
 from grader.tests.reports.poison import CORPUS, poisoned
 from grader.tests.reports.results import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from grader.result import GradeResult
+    from grader.tests.reports.browser import Browser
 
 #: All of a learner's worst at once; the longest of it in a page of its own.
 WORST = "\n".join(text for name, text in CORPUS.items() if not name.startswith("long"))
 LONG = "x" * 100_000
 EVERY_PAGE = [*sorted(ALL_PAGES), "everything", "worst", "long"]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="session")

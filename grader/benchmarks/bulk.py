@@ -1,0 +1,148 @@
+"""A class of the flagship, graded by `grader bulk` beside a shell loop of the same steps, one learner after the other.
+
+A third hand in the solution as it is, a third differ in the final stage, a third in the builder. The loop's steps are
+those of the benchmark `single`. Both begin with an engine that has built the solution once and none of the others: a
+number in each Dockerfile is new in every run. Goals: at least 4 times the loop's throughput on two cores, at most
+300 MB for the process; with 10 times the class the time grows with it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grader.benchmarks.single import SCRIPT, client
+from grader.course.exercise import find_course, resolve
+from grader.engine.connect import connect
+from grader.submission.files import collect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grader.course.exercise import Exercise
+
+CLASS = 60
+RATIO, MEMORY = 4.0, 300
+_FINAL, _BUILDER = "WORKDIR /app\n", "COPY requirements.txt .\n"
+
+
+def main(size: int, *, ten_times: bool = False) -> int:
+    """Prints the table; with ``ten_times`` also of a class of 10 times the size, which the loop is spared."""
+    docker, curl = client(), shutil.which("curl")
+    if docker is None or curl is None:
+        print("This benchmark needs a docker client that builds with BuildKit, and curl.", file=sys.stderr)
+        return 2
+    engine = connect()
+    course = find_course()
+    exercise = resolve(course, "multi-stage-builds")
+    if course.solutions is None:
+        print("This benchmark needs a clone: the installed course has no solutions.", file=sys.stderr)
+        return 2
+    solution = course.solutions / exercise.id
+    env = os.environ | {
+        "DOCKER_BUILDKIT": "1",
+        "DOCKER_HOST": engine.endpoint,
+        "IMAGE": "grader-benchmark",
+        "PATH": f"{Path(docker).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        _loop(exercise, _handed_in(exercise, solution, root / "warm", 1), env)
+        each = _loop(exercise, _handed_in(exercise, solution, root / "loop", size), env)
+        loop = sum(each)
+        ours, memory = _bulk(exercise, _handed_in(exercise, solution, root / "bulk", size), env)
+        print(f"engine: {engine.name} {engine.version}, {engine.endpoint}; {os.cpu_count()} cores")
+        print(f"shell loop    {size:5} submissions  {loop:7.1f} s  {60 * size / loop:6.1f} a minute")
+        # One that hung on a network or an engine is no throughput: it shows here.
+        print(f"  of which a submission took {statistics.median(each):.1f} s (median), {max(each):.1f} s (the slowest)")
+        print(f"grader bulk   {size:5} submissions  {ours:7.1f} s  {60 * size / ours:6.1f} a minute")
+        print(f"throughput, bulk / loop      {loop / ours:6.2f}   (goal: at least {RATIO:g} on two cores)")
+        print(f"memory of the process        {memory[0]:6.0f} MB   (goal: at most {MEMORY})")
+        print(f"with its workers             {memory[1]:6.0f} MB")
+        if ten_times:
+            more, memory = _bulk(exercise, _handed_in(exercise, solution, root / "ten", 10 * size), env)
+            print(f"grader bulk   {10 * size:5} submissions  {more:7.1f} s  {600 * size / more:6.1f} a minute")
+            print(f"time, 10 times as many       {more / ours:6.2f}   (10 is linear), {memory[0]:.0f} MB")
+    return 0
+
+
+def _handed_in(exercise: Exercise, solution: Path, place: Path, size: int) -> Path:
+    """A class: each in a folder of its own."""
+    number = secrets.token_hex(8)
+    for index in range(size):
+        folder = place / f"learner-{index:04}"
+        shutil.copytree(solution, folder, ignore=shutil.ignore_patterns("broken"))
+        dockerfile = folder / "Dockerfile"
+        text, line = dockerfile.read_text(encoding="utf-8"), f"RUN echo {number}-{index}\n"
+        after = ("", _FINAL, _BUILDER)[index % 3]
+        assert after in text, f"{exercise.id}: its solution is another one now"
+        dockerfile.write_text(text.replace(after, after + line) if after else text, encoding="utf-8")
+    return place
+
+
+def _loop(exercise: Exercise, place: Path, env: Mapping[str, str]) -> list[float]:
+    """Seconds of the script for each of a class; the contexts are made before, and no file is where none was."""
+    contexts = []
+    for learner in sorted(place.iterdir()):
+        context = place.with_name(f"{place.name}-contexts") / learner.name
+        for name, file in collect(exercise.starter, learner, ["Dockerfile", ".dockerignore"]).files.items():
+            path = context / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.data)
+        contexts.append(context)
+    took = []
+    for context in contexts:
+        began = time.perf_counter()
+        done = subprocess.run(
+            ["sh", "-c", SCRIPT], env={**env, "CONTEXT": str(context)}, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"The script ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        took.append(time.perf_counter() - began)
+    return took
+
+
+def _bulk(exercise: Exercise, place: Path, env: Mapping[str, str]) -> tuple[float, tuple[float, float]]:
+    """Seconds of the whole command, and megabytes at most: of its process, and with those of its workers."""
+    command = [sys.executable, "-c", "from grader.__main__ import main; main()", "bulk", exercise.id, str(place)]
+    command += ["--out", str(place.with_name(f"{place.name}-out")), "--yes"]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    peaks: dict[int, float] = {}
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(process.pid, peaks, over))
+    watch.start()
+    said, _ = process.communicate()
+    took = time.perf_counter() - began
+    over.set()
+    watch.join()
+    if process.returncode != 0:
+        raise SystemExit(f"grader bulk ended with {process.returncode}:\n{said}")
+    return took, (peaks.get(process.pid, 0.0), sum(peaks.values()))
+
+
+def _watch(process: int, peaks: dict[int, float], over: threading.Event) -> None:
+    """Linux's own record of the most memory that a process and its children had, in megabytes; else nothing."""
+    while not over.wait(0.2):
+        found = [process]
+        for thread in Path(f"/proc/{process}/task").glob("*/children"):
+            try:
+                found += map(int, thread.read_text().split())
+            except OSError:
+                continue
+        for each in found:
+            try:
+                status = dict(line.split(":", 1) for line in Path(f"/proc/{each}/status").read_text().splitlines())
+                peaks[each] = max(peaks.get(each, 0.0), int(status["VmHWM"].split()[0]) / 1024)
+            except (OSError, KeyError):
+                continue

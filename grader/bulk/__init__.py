@@ -1,0 +1,1 @@
+"""Many submissions: who is graded, in what order, what is kept of it, and the gradebook."""

@@ -1,0 +1,105 @@
+"""One submission of many: its digest before it is graded, and its verdict."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from grader import grading, judging
+from grader.bulk.handed import opened
+from grader.checks import types
+from grader.course import rubric as rubrics
+from grader.course.exercise import find_course, resolve
+from grader.engine import connect
+from grader.errors import GraderError, SubmissionError
+from grader.submission.files import DOCKERFILE, Limits, collect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from grader.bulk.roster import Handed
+    from grader.bulk.workers import Job, Setting
+    from grader.course.exercise import Exercise
+    from grader.course.rubric import Rubric
+    from grader.engine.connect import Engine
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What tells two submissions apart, and what finds those that resemble each other.
+
+    ``digest`` is ``sha256:`` over the files that are graded, as in a result. Of what is refused it is over the words of
+    the refusal: it is refused alike, whoever handed it in. ``shape`` is the same for Dockerfiles that differ in their
+    comments, blanks and letter case alone; empty when there is none.
+    """
+
+    digest: str
+    shape: str
+
+
+def fingerprint(exercise: Exercise, rubric: Rubric, handed: Handed) -> Fingerprint:
+    """Reads a submission. Raises what is not the learner's to mend, such as a repository that is not reached."""
+    settings = rubric.settings
+    limits = Limits(dockerfile=settings.dockerfile_limit, context=settings.context_limit)
+    try:
+        with opened(handed) as folder:
+            found = collect(exercise.starter, folder, settings.submit, limits=limits)
+    except SubmissionError as error:
+        return Fingerprint(f"refused:{hashlib.sha256(f'{error.what} {error.fix}'.encode()).hexdigest()}", "")
+    return Fingerprint(found.digest, _shape(found.files[DOCKERFILE].data) if DOCKERFILE in found.taken else "")
+
+
+def _shape(dockerfile: bytes) -> str:
+    lines = (line for line in dockerfile.splitlines() if not line.lstrip().startswith(b"#"))
+    words = b"\n".join(lines).replace(b"\\\n", b" ").lower().split()
+    return hashlib.sha256(b" ".join(words)).hexdigest()
+
+
+def _anywhere(result: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Without the folder's own place: who shares the verdict had it elsewhere, and learners are not told of it."""
+    for told in (result["problem"], *(check["evidence"] for check in result["checks"])):
+        if told and str(told.get("where", "")).startswith(str(folder)):
+            told["where"] = told["where"].removeprefix(str(folder)).lstrip("/\\") or "the submission"
+    return result
+
+
+class Grader:
+    """Grades what it is handed, with one rubric and one engine. Lives in a worker."""
+
+    def __init__(self, setting: Setting) -> None:
+        """Connects when the first submission needs it."""
+        self._setting = setting
+        exercise = setting.exercise
+        self._exercise = resolve(find_course(exercise.parent), exercise.name)
+        self._rubric = rubrics.load(self._exercise.rubric_path, types())
+        self._engine: Engine | None = None
+
+    def grade(self, job: Job) -> dict[str, Any]:
+        """The verdict as a ``grader.result/1`` object; whatever goes wrong is in it."""
+        try:
+            with opened(job.handed) as folder:
+                request = grading.Request(
+                    self._exercise,
+                    self._rubric,
+                    folder,
+                    engine=self._connected,
+                    name=job.name,
+                    stand_ins=self._setting.stand_ins,
+                )
+                return _anywhere(grading.grade(request).to_json(), folder)
+        except GraderError as error:
+            return grading.refused(self._exercise, self._rubric, job.name, error).to_json()
+        except Exception as error:  # noqa: BLE001  # a bug of ours is a verdict of its own, and the run goes on
+            return grading.refused(self._exercise, self._rubric, job.name, judging.bug(error)).to_json()
+
+    def _connected(self) -> Engine:
+        """The engine; another connection to it when the last one has failed."""
+        if self._engine is not None:
+            try:
+                self._engine.client.ping()
+            except OSError:
+                self._engine = None
+        if self._engine is None:
+            self._engine = connect.connect()
+        return self._engine

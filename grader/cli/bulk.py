@@ -1,0 +1,229 @@
+"""`grader bulk`: a whole class."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from grader.cli.options import course_option, yes_option
+from grader.errors import ExitCode, GraderError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from grader.bulk.outcome import Outcome
+    from grader.bulk.roster import Learner
+    from grader.bulk.run import State, Task
+    from grader.engine.bases import Base
+    from grader.engine.connect import Engine
+
+_WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
+
+
+@click.command(short_help="Grades a whole class into a gradebook.")
+@click.argument("exercise")
+@click.argument("submissions", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the gradebook goes.")
+@click.option(
+    "--roster", type=click.Path(path_type=Path), metavar="CSV", help="All learners; who handed in nothing is a row too."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Submissions graded at a time; as the machine allows."
+)
+@click.option(
+    "--attempts", type=click.Choice(["latest", "best", "all"]), default="latest", show_default=True,
+    help="Which of a learner's submissions counts.",
+)  # fmt: skip
+@click.option(
+    "--rerun", default="", metavar="WHICH", help="Grade these again: errors (and nothing else), failed, all, or a name."
+)
+@click.option(
+    "--for", "systems", type=click.Choice(["github", "canvas", "moodle"]), multiple=True,
+    help="Also write DIR/NAME.csv with the columns that this system imports.",
+)  # fmt: skip
+@click.option(
+    "--patience", type=float, default=60, show_default=True, metavar="MINUTES",
+    help="How long a run pauses for an engine or a registry that fails.",
+)  # fmt: skip
+@yes_option
+@course_option
+def bulk(  # noqa: PLR0913  # one parameter an option
+    *,
+    exercise: str,
+    submissions: Path,
+    out: Path,
+    roster: Path | None,
+    jobs: int | None,
+    attempts: str,
+    rerun: str,
+    systems: tuple[str, ...],
+    patience: float,
+    yes: bool,
+    course: Path | None,
+) -> int:
+    """Grades a class: SUBMISSIONS is a folder with a folder or an archive for each learner, or a CSV file.
+
+    What was graded is kept in DIR/journal.db. Run it again, and only what has no verdict yet is graded: after a kill, a
+    fault of the engine, new submissions, or a change of the rubric. Files that are the same to the byte are graded
+    once.
+
+    Ctrl-C lets what runs end; twice, and it is dropped.
+
+    Exit codes: 0 everybody has a verdict, 2 wrong usage, 3 some have none, through no fault of theirs, 130 interrupted.
+    """
+    from grader import grading  # noqa: PLC0415
+    from grader.bulk import journal, outcome, plan, workers  # noqa: PLC0415
+    from grader.bulk import roster as rosters  # noqa: PLC0415
+    from grader.bulk.run import Run  # noqa: PLC0415
+    from grader.cli.grade import load  # noqa: PLC0415
+    from grader.errors import EngineError  # noqa: PLC0415
+
+    learners = rosters.read(submissions, roster)
+    _known(rerun, learners)
+    chosen, rubric = load(exercise, course)
+    options = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts, "--for": systems}
+    again = _again((exercise, submissions), options | {"--yes": yes})
+    asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
+    setting = workers.Setting(chosen.path, stand_ins=yes)
+    engine, bases = _bases(rubric.settings.bases, yes=yes)
+    watcher = _Watcher()
+    with journal.opened(out / "journal.db") as kept:
+        rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
+        tasks = plan.tasks(rows, kept, rerun)
+        watcher.begin(len(tasks), len({row.key for row in rows if row.key}))
+        run = Run(
+            tasks,
+            kept,
+            watcher,
+            jobs=min(jobs or workers.most(), max(1, len(tasks))),
+            start=lambda: workers.Worker(setting),
+            lost=lambda name, why: grading.refused(
+                chosen, rubric, name, EngineError(f"Not graded: {why}", "Run the same command again.")
+            ).to_json(),
+        )
+        try:
+            run.go(patience * 60)
+        except KeyboardInterrupt:
+            watcher.stopped()
+            raise
+        finally:
+            _sweep(engine)
+            written = outcome.write(out, rows, kept, learners, asked)
+    return _summary(written, out)
+
+
+def _bases(references: tuple[str, ...], *, yes: bool) -> tuple[Engine, tuple[Base, ...]]:
+    """The engine that is there, and the base images in it: what all submissions share is made once, before them."""
+    from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.engine import bases  # noqa: PLC0415
+    from grader.engine.connect import connect  # noqa: PLC0415
+
+    with ProgressView() as progress:
+        engine = connect(agreed=yes, progress=progress)
+        return engine, bases.ensure(engine, list(references), stand_ins=yes, progress=progress)
+
+
+def _sweep(engine: Engine) -> None:
+    """Removes what a worker could not: it was killed, or the engine away."""
+    from grader.engine import leftovers  # noqa: PLC0415
+
+    with suppress(OSError, GraderError):
+        leftovers.sweep(engine)
+
+
+def _again(named: Sequence[object], options: Mapping[str, object]) -> str:
+    """The command that grades the errors again, and nothing else; an option that was not given is None or empty."""
+    import shlex  # noqa: PLC0415
+
+    words = list(map(str, named))
+    for name, given in options.items():
+        each = given if isinstance(given, tuple) else (given,) if given else ()
+        words += [word for value in each for word in ((name,) if value is True else (name, str(value)))]
+    return shlex.join(["grader", "bulk", *words, "--rerun", "errors"])
+
+
+def _known(rerun: str, learners: Iterable[Learner]) -> None:
+    """Raises ``UsageError`` for a name that is nobody's: nothing would be graded, and all would seem well."""
+    from grader.course.suggest import closest  # noqa: PLC0415
+
+    names = [learner.name for learner in learners]
+    if rerun and rerun not in ("errors", "failed", "all", *names):
+        meant = closest(rerun, ["errors", "failed", "all", *names])
+        fix = f"Did you mean {meant}?" if meant else "Name a learner as the gradebook does, or errors, failed or all."
+        raise UsageError(f"There is no learner `{rerun}`", fix, where="--rerun")
+
+
+def _summary(outcome: Outcome, out: Path) -> int:
+    from grader.reports._text import one_line  # noqa: PLC0415
+
+    count = outcome.counts
+    told = [f"{count[status]} {status}" for status in ("passed", "failed", "missing", "error") if count[status]]
+    click.echo(f"{count.total()} in the gradebook: {', '.join(told)}.")
+    for name, change in list(outcome.changes.items())[:20]:
+        click.echo(f"  changed: {one_line(name)}: {change}")
+    if len(outcome.changes) > 20:
+        click.echo(f"  and {len(outcome.changes) - 20} more in {out / 'changes.csv'}")
+    for name, why in outcome.errors:
+        click.echo(f"  not graded: {one_line(name)}: {one_line(why)}")
+    if count["error"] > len(outcome.errors):
+        click.echo(f"  and {count['error'] - len(outcome.errors)} more in the gradebook")
+    if outcome.errors:
+        click.echo("  Run the same command again to grade these; nothing was counted against anybody.")
+    for note in outcome.notes:
+        click.echo(f"  {one_line(note)}")
+    click.echo(f"Gradebook: {out / 'gradebook.html'} and {out / 'gradebook.csv'}")
+    return ExitCode.INFRASTRUCTURE if count["error"] else ExitCode.PASSED
+
+
+class _Watcher:
+    """A line a verdict, on stderr; on a terminal a last line that says how far it is."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._done: dict[str, int] = {"passed": 0, "failed": 0, "error": 0}
+        self._began = time.monotonic()
+        self._live = sys.stderr.isatty()
+        self._paused = ""
+        self._shown = ""
+
+    def begin(self, tasks: int, distinct: int) -> None:
+        self._all, self._began = tasks, time.monotonic()
+        known = f"; {distinct - tasks} have a verdict already" if distinct > tasks else ""
+        self._say(f"{tasks} submission{'s' * (tasks != 1)} to grade{known}")
+
+    def verdict(self, task: Task, result: dict[str, Any]) -> None:
+        from grader.reports._text import one_line  # noqa: PLC0415
+
+        self._done[result["status"]] += 1
+        score = "" if result["score"] is None else f"  {result['score']:g} of {result['max_score']:g}"
+        self._say(f"{_WORDS[result['status']]:<8}{one_line(task.name)}{score}")
+
+    def now(self, state: State) -> None:
+        if state.paused != self._paused:
+            self._paused = state.paused
+            self._say(f"paused: {state.paused}; trying again from time to time" if state.paused else "going on")
+        if not self._live:
+            return
+        done = sum(self._done.values())
+        rate = done / max(time.monotonic() - self._began, 0.001)
+        left = f", {(state.running + state.waiting) / rate:.0f} s left" if rate else ""
+        parts = [f"{done}/{self._all}", f"{state.running} running", f"{self._done['failed']} failed"]
+        line = ", ".join([*parts, f"{self._done['error']} errors", f"{60 * rate:.0f} a minute"]) + left
+        if line != self._shown:
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+            self._shown = line
+
+    def stopped(self) -> None:
+        self._say("stopped; what was graded is kept, and the same command again goes on from there")
+
+    def _say(self, text: str) -> None:
+        wipe = "\r\x1b[K" if self._shown else ""
+        sys.stderr.write(f"{wipe}{text}\n")
+        sys.stderr.flush()
+        self._shown = ""

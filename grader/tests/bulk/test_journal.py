@@ -1,0 +1,104 @@
+"""What a run has found stays found."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from grader.bulk.journal import Journal, Key, opened
+from grader.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def key(submission: str = "s", **other: str) -> Key:
+    return Key(**({"exercise": "e", "submission": submission, "bases": "b", "grader": "1"} | other))
+
+
+def test_a_verdict_is_found_by_all_that_it_depends_on(tmp_path: Path) -> None:
+    with opened(tmp_path / "deep" / "j.db") as journal:
+        journal.keep(key(), {"status": "passed", "score": 1})
+        assert journal.status(key()) == "passed"
+        assert journal.result(key()) == {"status": "passed", "score": 1}
+        for other in (key("t"), key(exercise="f"), key(bases="c"), key(grader="2")):
+            assert journal.status(other) == ""
+            assert journal.result(other) is None
+        journal.keep(key(), {"status": "failed"})
+        assert journal.status(key()) == "failed"
+
+
+def test_an_error_takes_the_place_of_no_verdict(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        for status, kept in (("error", "error"), ("error", "error"), ("failed", "failed"), ("error", "failed")):
+            journal.keep(key(), {"status": status})
+            assert journal.status(key()) == kept
+
+
+def test_half_a_surrogate_pair_is_kept(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        journal.keep(key(), {"status": "passed", "name": "\ud800"})
+        assert journal.result(key()) == {"status": "passed", "name": "\ud800"}
+
+
+def test_what_cannot_be_written_is_told_as_a_fault_of_ours(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        journal._database.execute("PRAGMA max_page_count = 5")
+        with pytest.raises(EngineError, match="full"):
+            journal.keep(key(), {"status": "passed", "text": "x" * 100_000})
+        journal.keep(key("small"), {"status": "passed"})
+
+
+def test_it_is_there_when_its_writer_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    text = (
+        "import os, signal; from grader.bulk.journal import Journal, Key\n"
+        f"journal = Journal(__import__('pathlib').Path({str(path)!r}))\n"
+        "for number in range(20): journal.keep(Key('e', str(number), 'b', '1'), {'status': 'passed'})\n"
+        "journal._database.execute('BEGIN IMMEDIATE')\n"
+        "journal._database.execute(\"INSERT INTO verdict VALUES ('half', 'passed', '{}')\")\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", text], check=False).returncode == -9
+    with opened(path) as journal:
+        assert [journal.status(key(str(number))) for number in range(20)] == ["passed"] * 20
+        assert journal._database.execute("SELECT count(*) FROM verdict").fetchone() == (20,)
+
+
+def test_two_runs_write_to_one(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+
+    def write(who: int) -> None:
+        with opened(path) as journal:
+            for number in range(30):
+                journal.keep(key(f"{number % 20}"), {"status": "passed", "who": who})
+
+    threads = [threading.Thread(target=write, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with opened(path) as journal:
+        assert journal._database.execute("SELECT count(*) FROM verdict").fetchone() == (20,)
+        assert journal._database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to be taken for one" * 40, None])
+def test_what_is_no_journal_is_left_as_it_is(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "j.db"
+    if content is None:
+        other = sqlite3.connect(path)
+        other.execute("CREATE TABLE verdict (mine)")
+        other.close()
+        content = path.read_bytes()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match="cannot be used") as caught:
+        Journal(path)
+    assert caught.value.where == str(path)
+    assert path.read_bytes() == content
