@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from grader.result import CheckResult, GradeResult
 
-_BAR = 24
+_BAR = 22
 
 
 def write(results: Sequence[GradeResult], out: TextIO, *, verbose: bool) -> None:
