@@ -8,6 +8,7 @@ number in each Dockerfile is new in every run. Goals: at least 4 times the loop'
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -26,7 +27,7 @@ from grader.engine.connect import connect
 from grader.submission.files import collect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from grader.course.exercise import Exercise
 
@@ -63,9 +64,9 @@ def main(size: int, *, ten_times: bool = False) -> int:
         ours, memory = _bulk(exercise, _handed_in(exercise, solution, root / "bulk", size), env)
         print(f"engine: {engine.name} {engine.version}, {engine.endpoint}; {os.cpu_count()} cores")
         print(f"shell loop    {size:5} submissions  {loop:7.1f} s  {60 * size / loop:6.1f} a minute")
-        # One that hung on a network or an engine is no throughput: it shows here.
-        print(f"  of which a submission took {statistics.median(each):.1f} s (median), {max(each):.1f} s (the slowest)")
+        print(_spread(each))
         print(f"grader bulk   {size:5} submissions  {ours:7.1f} s  {60 * size / ours:6.1f} a minute")
+        print(_spread(_durations(root / "bulk-out")))
         print(f"throughput, bulk / loop      {loop / ours:6.2f}   (goal: at least {RATIO:g} on two cores)")
         print(f"memory of the process        {memory[0]:6.0f} MB   (goal: at most {MEMORY})")
         print(f"with its workers             {memory[1]:6.0f} MB")
@@ -74,6 +75,17 @@ def main(size: int, *, ten_times: bool = False) -> int:
             print(f"grader bulk   {10 * size:5} submissions  {more:7.1f} s  {600 * size / more:6.1f} a minute")
             print(f"time, 10 times as many       {more / ours:6.2f}   (10 is linear), {memory[0]:.0f} MB")
     return 0
+
+
+def _spread(each: Sequence[float]) -> str:
+    """One that hung on a network or on an engine that others use is no throughput: it shows here."""
+    return f"  of which a submission took {statistics.median(each):.1f} s (median), {max(each):.1f} s (the slowest)"
+
+
+def _durations(out: Path) -> list[float]:
+    """Seconds of each grading; learners who handed in the same share one."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in (out / "results").glob("*.json")]
+    return list({result["submission"]["digest"]: result["duration"] for result in results}.values())
 
 
 def _handed_in(exercise: Exercise, solution: Path, place: Path, size: int) -> Path:
