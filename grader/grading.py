@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from grader import judging
 from grader.errors import GraderError, RubricError, UsageError
-from grader.making import Maker, Request, Seen
+from grader.making import Maker
+from grader.request import Request, Seen
 from grader.result import (
     AppResult,
     BuildResult,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from grader.engine import build as building
 from grader.engine import frontend, leftovers
 from grader.engine.buildsecrets import Secrets
 from grader.errors import EngineError, RubricError, SubmissionError
-from grader.result import Progress, ProgressEvent, silent
+from grader.request import Seen
+from grader.result import ProgressEvent
 from grader.running import Background, Part
 from grader.submission import context as build_context
 from grader.submission import dockerfile as dockerfiles
@@ -23,11 +24,7 @@ from grader.submission.files import DOCKERFILE, File, Limits, Submission, collec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
-    from grader.checks.base import Check
-    from grader.course.exercise import Exercise
-    from grader.course.rubric import Rubric
     from grader.engine.app import App
     from grader.engine.app import Options as AppOptions
     from grader.engine.build import Build
@@ -35,54 +32,12 @@ if TYPE_CHECKING:
     from grader.engine.image import Image
     from grader.engine.run import Finished
     from grader.engine.sandbox import Sandbox
-    from grader.engine.trace import Step
-    from grader.result import GradeResult
-    from grader.running import Stop
+    from grader.request import Request
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
 #: Seconds that a thread has to notice that what it waited for is gone.
 _PATIENCE = 5.0
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a grading went through: the Dockerfile as it was graded, the steps of its build, also of one that failed,
-    and what the app last printed.
-    """
-
-    dockerfile: bytes = b""
-    steps: tuple[Step, ...] = ()
-    app_log: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be graded.
-
-    Of the ``rubric`` nothing but its settings is asked before the image is built: the rest may be read meanwhile
-    (`course.remembered`). ``engine`` is called when an engine is first needed, so that a Dockerfile that cannot be read
-    costs no engine. ``only`` names the checks to run, all when empty; ``stand_ins`` says that the user agreed to base
-    images built from Debian packages where no registry is reached. ``stop`` ends the grading from another thread.
-    ``judged`` is told the verdict before what was made is removed, so that nobody waits for that, and what there was to
-    see beside it.
-    """
-
-    exercise: Exercise
-    rubric: Rubric
-    folder: Path
-    engine: Callable[[], Engine]
-    name: str | None = None
-    only: Sequence[str] = ()
-    stand_ins: bool = False
-    progress: Progress = field(default=silent, repr=False)
-    stop: Stop | None = field(default=None, repr=False)
-    judged: Callable[[GradeResult, Seen], None] | None = field(default=None, repr=False)
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """The checks that are asked for."""
-        return tuple(check for check in self.rubric.checks if not self.only or check.id in self.only)
 
 
 class Maker:

@@ -253,7 +253,8 @@ class _Grading:
 
 
 def _maker(exercise: Exercise, submission: Path, rubric: Rubric, only: tuple[str, ...], *, agreed: bool) -> Maker:
-    from grader.making import Maker, Request  # noqa: PLC0415
+    from grader.making import Maker  # noqa: PLC0415
+    from grader.request import Request  # noqa: PLC0415
 
     def engine() -> Engine:
         from grader.engine.connect import connect  # noqa: PLC0415

@@ -11,7 +11,7 @@ from grader.making import Maker
 from grader.result import silent
 
 if TYPE_CHECKING:
-    from grader.making import Request
+    from grader.request import Request
     from grader.result import CheckResult
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from grader import grading
 from grader.learn import structure
 from grader.learn.saves import Saves
-from grader.making import Request, Seen
+from grader.request import Request, Seen
 from grader.result import Fault, Status, silent
 from grader.running import Stop, Superseded
 

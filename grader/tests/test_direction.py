@@ -24,6 +24,7 @@ ORDER: list[set[str]] = [
     {"engine"},
     {"checks"},
     {"judging"},
+    {"request"},
     {"making"},
     {"grading"},
     {"reports"},

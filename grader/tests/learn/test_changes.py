@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from grader.learn.changes import changes
 from grader.learn.watch import Run
-from grader.making import Seen
+from grader.request import Seen
 from grader.result import ImageResult, LayerResult, Status
 from grader.tests.reports.results import FAILED
 
