@@ -222,10 +222,10 @@ class Maker:
         progress = self._request.progress
         written = files[DOCKERFILE]
         data = frontend.prepare(engine, dockerfile, written.data, progress=progress)
-        if self._secrets.values:
-            # No cache looks at what is in a secret: it would give what was made with that of another run.
-            marked = secretmounts.renewed(data, dockerfile, f"grader-{self._run.id}")
+        if types := self._renewed():
+            marked = secretmounts.renewed(data, dockerfile, f"grader-{self._run.id}", types)
             data, options = (data, {**options, "cache": False}) if marked is None else (marked, options)
+            options["session"] = True
             # Podman tells steps by their text.
             dockerfile = dockerfiles.parse(data) if engine.name == "podman" else dockerfile
         options["args"] = {**self._args, **options.get("args", {})}
@@ -240,6 +240,17 @@ class Maker:
         if build.failure is not None:
             raise build.failure
         return build
+
+    def _renewed(self) -> set[str]:
+        """Mounts whose RUN steps are made anew by each grading, though the engine's cache would take them for done."""
+        # No cache looks at what is in a secret: it would give what was made with that of another run.
+        types = {"secret"} if self._secrets.values else set()
+        # Nor, since about Engine 23, at which cache is mounted: a step would come from another run, and this one's
+        # mount, which that step had filled, would be empty. Podman has no mounts of one run's own.
+        engine, dockerfile = self._ready.get(), self.subject.dockerfile
+        if engine.name == "docker" and secretmounts.has_cache_mounts(dockerfile):
+            types.add("cache")
+        return types
 
     def _image(self, build: Build, dockerfile: Dockerfile) -> Image:
         from grader.engine.image import Image  # noqa: PLC0415  # see `_load_what_comes_after`

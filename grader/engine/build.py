@@ -59,6 +59,7 @@ class Options:
     """What a build is asked for. ``timeout`` is in seconds; ``labels`` mark the image as ours.
 
     ``cache_from`` names images whose layers may be taken instead of being built; without ``cache`` they are not.
+    ``session`` opens one even if nothing that is known of the Dockerfile asks for it.
     """
 
     timeout: float = 300.0
@@ -68,6 +69,7 @@ class Options:
     cache: bool = True
     cache_from: tuple[str, ...] = ()
     secrets: Secrets = field(default_factory=Secrets)
+    session: bool = False
 
 
 def build(

@@ -52,7 +52,7 @@ def handed(engine: Engine, dockerfile: Dockerfile, tar: bytes, options: Options)
         secrets.asked.update(secretmounts.mounted_ids(built, built.final) & secrets.values.keys())
         return
     logins = credentials.of(engine, options.cache_from)
-    if not (logins or secretmounts.needs_session(dockerfile)):
+    if not (logins or options.session or secretmounts.needs_session(dockerfile)):
         yield Handed(tar, {})
         return
     from grader.engine import session  # noqa: PLC0415  # brings asyncio along; most builds need none

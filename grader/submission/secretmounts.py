@@ -1,4 +1,4 @@
-"""RUN steps that mount a build secret or an SSH agent, and how to keep them from coming out of a cache."""
+"""RUN steps that mount a build secret, an SSH agent or a cache, and how to keep them from being taken for done."""
 
 from __future__ import annotations
 
@@ -33,16 +33,21 @@ def mounted_ids(dockerfile: Dockerfile, stage: Stage) -> frozenset[str]:
     )
 
 
-def renewed(data: bytes, dockerfile: Dockerfile, mark: str) -> bytes | None:
-    """``data`` with one more secret mount in each RUN that has one: an optional secret ``mark``, which nobody gives.
+def has_cache_mounts(dockerfile: Dockerfile) -> bool:
+    """Whether some RUN mounts a cache."""
+    return any(_runs(stage, {"cache"}) for stage in dockerfile.stages)
+
+
+def renewed(data: bytes, dockerfile: Dockerfile, mark: str, types: set[str]) -> bytes | None:
+    """``data`` with one more mount in each RUN that has one of ``types``: an optional secret ``mark``, given by nobody.
 
     BuildKit's cache does not look at the content of secrets, but at their ids: with a mark that it has not seen, these
-    steps and those after them are made anew, and nothing changes for what they run. Line numbers stay as they are.
-    None when a line is written in such a way that this cannot be done.
+    steps and those after them are made anew, and nothing changes for what they run. The build needs a session. Line
+    numbers stay as they are. None when a line is written in such a way that this cannot be done.
     """
     lines = data.split(b"\n")
     for stage in dockerfile.stages:
-        for run in _runs(stage, {"secret"}):
+        for run in _runs(stage, types):
             line = lines[run.line - 1]
             match = _RUN.match(line)
             if match is None:

@@ -99,6 +99,13 @@ def test_what_a_cache_mount_keeps_is_not_made_again(grade: Grade) -> None:
     assert result.expected == "after a change of list: /out/first as before; /out/second added"
 
 
+def test_it_is_so_however_often_the_same_is_graded(grade: Grade) -> None:
+    # To newer BuildKits a RUN with another cache mounted is the same RUN: it would be taken from the grading before,
+    # and the mount of this one stay empty.
+    dockerfile = MADE.format(mount=MOUNT, after=f"true {secrets.token_hex(4)}")
+    assert [graded(grade, dockerfile).status for _ in range(2)] == [Status.PASSED] * 2
+
+
 def test_what_nothing_keeps_is(grade: Grade) -> None:
     result = graded(grade, MADE.format(mount="", after="true"), added=["/out/second"])
     assert (result.status, result.line) == (Status.FAILED, 3), result

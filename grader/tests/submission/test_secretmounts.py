@@ -3,14 +3,24 @@ from __future__ import annotations
 import pytest
 
 from grader.submission import dockerfile as dockerfiles
-from grader.submission.secretmounts import mounted_ids, needs_session, renewed
+from grader.submission.secretmounts import has_cache_mounts, mounted_ids, needs_session, renewed
 
 MARK = " --mount=type=secret,id=m"
 
 
-def marked(text: str) -> str | None:
-    data = renewed(text.encode(), dockerfiles.parse(text.encode()), "m")
+def marked(text: str, *types: str) -> str | None:
+    data = renewed(text.encode(), dockerfiles.parse(text.encode()), "m", set(types) or {"secret"})
     return None if data is None else data.decode()
+
+
+def test_caches_are_marked_where_that_is_asked_for() -> None:
+    both = "FROM a\nRUN --mount=type=cache,target=/c x\nRUN --mount=type=secret,id=a y\nRUN z\n"
+    secret, cache, plain = "RUN --mount=type=secret,id=a y", "RUN --mount=type=cache,target=/c x", "RUN z\n"
+    assert marked(both) == f"FROM a\n{cache}\n{secret.replace('RUN', 'RUN' + MARK)}\n{plain}"
+    assert marked(both, "cache") == f"FROM a\n{cache.replace('RUN', 'RUN' + MARK)}\n{secret}\n{plain}"
+    assert marked(both, "cache", "secret") == both.replace("RUN --", f"RUN{MARK} --")
+    assert has_cache_mounts(dockerfiles.parse(both.encode()))
+    assert not has_cache_mounts(dockerfiles.parse(b"FROM a\nRUN --mount=type=tmpfs,target=/c x\n"))
 
 
 @pytest.mark.parametrize(
