@@ -337,8 +337,8 @@ def test_an_interrupted_build_runs_and_leaves_nothing(workshop: Workshop, error:
     told: list[str] = []
 
     def progress(event: Any) -> None:
-        told.append(event.text)
-        if event.text == "begun":
+        told.append(f"{event.text} {event.log}")
+        if event.log == "begun":
             assert eventually(lambda: sleeping(seconds))
             raise error
 
