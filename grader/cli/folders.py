@@ -41,7 +41,7 @@ def start(*, exercise: str, folder: Path | None, course: Path | None) -> None:
     _refuse_inside(found, place)
     folders.begin(chosen, place)
     # Whole, because one goes to another folder before it is used.
-    option = f" --course {_quoted(course.resolve())}" if course else ""
+    option = course_words(course)
     rows = [
         (f"cd {_quoted(place)}", ""),
         (f"grade{option}", "as it is, first: the verdict says where to begin"),
@@ -79,6 +79,11 @@ def _refuse_inside(course: Course, place: Path) -> None:
             raise UsageError(
                 "That is a folder of the course itself", "Name a folder of your own, outside of it.", where=str(target)
             )
+
+
+def course_words(course: Path | None) -> str:
+    """What a command has to say besides, to work with the same course from any folder."""
+    return f" --course {_quoted(course.resolve())}" if course else ""
 
 
 def _quoted(place: Path) -> str:

@@ -104,7 +104,9 @@ def grade(  # noqa: PLR0913  # one parameter an option
         result = recording.counted(result)
         began = starters.size(chosen, rubric.settings, result)
         before = (("starter", began),) if began is not None else ()
-        telling = Telling(_dockerfile_lines(folder), verbose, _place(folder), before)
+        lines = _dockerfile_lines(folder)
+        hint = _hint_command(chosen, exercise, course) if recording.has_hint(result, lines) else ""
+        telling = Telling(lines, verbose, _place(folder), before, hint)
         failure = outputs.tell(result, telling, [output for output in asked if output not in commands])
     failure = outputs.tell(result, telling, commands) or failure
     recording.keep(result, telling.dockerfile)
@@ -183,6 +185,13 @@ def find_engine(*, yes: bool, progress: Progress) -> Engine:
     from grader.engine.connect import connect  # noqa: PLC0415
 
     return connect(agreed=yes, progress=progress)
+
+
+def _hint_command(exercise: Exercise, given: str | None, course: Path | None) -> str:
+    """With the same words that this grading was asked for with."""
+    from grader.cli.folders import course_words  # noqa: PLC0415
+
+    return f"grader hint{f' {exercise.id}' if given else ''}{course_words(course)}"
 
 
 def _loading_meanwhile(outputs: Sequence[Output], progress: Progress) -> Progress:

@@ -127,6 +127,11 @@ def stand_ins(names: Sequence[str]) -> str:
     return f"Stand-ins built from Debian packages, in place of the real base images: {', '.join(names)}."
 
 
+def next_hint(command: str) -> str:
+    """Where there is more help with what failed."""
+    return f"Stuck? `{one_line(command)}` gives the next hint."
+
+
 def cut(text: str, length: int = LONG) -> str:
     """``text`` up to a length, with a word on how much is left out."""
     return text if len(text) <= length else f"{text[:length]}… ({len(text) - length} characters more)"

@@ -26,7 +26,7 @@ _LAYERS = 6
 
 
 def write(result: GradeResult, telling: Telling, out: TextIO) -> None:
-    """Prints the verdict, what it comes to last."""
+    """Prints the verdict, what it comes to last, and where there is help with it."""
     out.writelines(f"{line}\n" for line in _lines(result, telling))
 
 
@@ -52,6 +52,8 @@ def _lines(result: GradeResult, telling: Telling) -> Iterator[str]:
     if result.status is Status.ERROR and not result.problem:
         yield _words.not_yours(result.fault)
     yield terminal.verdict(result).plain
+    if telling.hint:
+        yield _words.next_hint(telling.hint)
 
 
 def _problem(problem: Problem, telling: Telling) -> Iterator[str]:

@@ -85,6 +85,8 @@ class _Page:
             yield Text()
         for line in _summary(result, verbose=self._telling.verbose):
             yield from self._wrapped(line)
+        if self._telling.hint:
+            yield from self._wrapped(Text(_words.next_hint(self._telling.hint), style="dim"))
 
     def _check_line(self, check: CheckResult) -> Iterator[Text]:
         score = f" {'-' if check.score is None else f'{check.score:g}'} of {check.max_score:g}"
