@@ -57,7 +57,7 @@ def following(task: Task) -> Task | str:
     folder = _begun(after, here.parent)
     if folder:
         return task_of(after, folder)
-    return f"Next is {after.id}, {after.title}. `grader start {after.slug}` begins it; then `grader watch` there."
+    return f"Next is {after.id}, {after.title}. `grader start {after.id}` begins it; then `grader watch` there."
 
 
 def _begun(exercise: Exercise, beside: Path) -> Path | None:
