@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from grader.cli import complete
 from grader.cli.options import course_option, yes_option
 from grader.errors import ExitCode, GraderError, UsageError
 
@@ -26,7 +27,7 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
 
 
 @click.command(short_help="Grades a whole class into a gradebook.")
-@click.argument("exercise")
+@click.argument("exercise", shell_complete=complete.exercises)
 @click.argument("submissions", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the gradebook goes.")
 @click.option(
@@ -95,7 +96,8 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     with journal.opened(out / "journal.db") as kept:
         rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
         tasks = plan.tasks(rows, kept, rerun)
-        watcher.begin(len(tasks), len({row.key for row in rows if row.key}))
+        keys = [row.key for row in rows if row.key]
+        watcher.begin(len(tasks), len(set(keys)), len(keys))
         run = Run(
             tasks,
             kept,
@@ -191,10 +193,14 @@ class _Watcher:
         self._paused = ""
         self._shown = ""
 
-    def begin(self, tasks: int, distinct: int) -> None:
+    def begin(self, tasks: int, distinct: int, handed_in: int) -> None:
+        """``distinct`` are those ``handed_in`` of which no two have the same files."""
         self._all, self._began = tasks, time.monotonic()
-        known = f"; {distinct - tasks} have a verdict already" if distinct > tasks else ""
-        self._say(f"{tasks} submission{'s' * (tasks != 1)} to grade{known}")
+        told = [f"{tasks} submission{'s' * (tasks != 1)} to grade"]
+        known, same = distinct - tasks, handed_in - distinct
+        told += [f"{known} {'has' if known == 1 else 'have'} a verdict already"] if known else []
+        told += [f"{same} more {'has' if same == 1 else 'have'} the same files as one of these"] if same else []
+        self._say("; ".join(told))
 
     def verdict(self, task: Task, result: dict[str, Any]) -> None:
         from grader.reports._text import one_line  # noqa: PLC0415
