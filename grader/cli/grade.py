@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, plain_option, verbose_option, yes_option
+from grader.cli.options import course_option, course_words, plain_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -189,8 +189,6 @@ def find_engine(*, yes: bool, progress: Progress) -> Engine:
 
 def _hint_command(exercise: Exercise, given: str | None, course: Path | None) -> str:
     """With the same words that this grading was asked for with."""
-    from grader.cli.folders import course_words  # noqa: PLC0415
-
     return f"grader hint{f' {exercise.id}' if given else ''}{course_words(course)}"
 
 
