@@ -18,6 +18,7 @@ from grader.cli.progress import ProgressView
 from grader.cli.recording import Recording
 from grader.course import rubric
 from grader.course.units import human_time
+from grader.files import written
 from grader.learn import starters
 from grader.learn.changes import changes
 from grader.learn.progress import Last
@@ -203,7 +204,7 @@ class Screen:
         path = platformdirs.user_cache_path("image-grader") / "reports" / f"{run.task.exercise.id}.html"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("w", encoding="utf-8") as out:
+            with written(path) as out:
                 reports.load("html")(run.result, Telling(lines_of(run.seen.dockerfile), verbose=True), out)
         except OSError as error:
             return [f"The report cannot be written to {path}: {error.strerror}"]
