@@ -76,8 +76,7 @@ def _details(check: CheckResult, telling: Telling) -> Iterator[str]:
     yield from _quoted(check.line, telling)
     fix, log = str(evidence.get("fix") or ""), evidence.get("log") or evidence.get("app_log") or ()
     yield from _named("How to mend it", fix)
-    if failed and check.hints and (log or not fix):
-        yield from _named("Hint", check.hints[0])
+    yield from _named("Hint", _words.first_hint(check))
     yield from _log(log, telling)
 
 

@@ -107,9 +107,7 @@ class _Page:
             yield from self._quoted(check.line)
         fix, log = str(evidence.get("fix") or ""), evidence.get("log") or evidence.get("app_log") or ()
         yield from self._row("mend", fix)
-        # "Read the error's first lines" is no help for a missing Dockerfile, whose mending has just been told.
-        if check.status is Status.FAILED and check.hints and (log or not fix):
-            yield from self._row("hint", check.hints[0])
+        yield from self._row("hint", _words.first_hint(check))
         yield from self._log(log)
 
     def _problem(self, problem: Problem) -> Iterator[Text]:
