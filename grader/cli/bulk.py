@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, yes_option
+from grader.cli.options import course_option, plain_option, yes_option
 from grader.errors import ExitCode, GraderError, UsageError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
 )  # fmt: skip
 @yes_option
 @course_option
+@plain_option
 def bulk(  # noqa: PLR0913  # one parameter an option
     *,
     exercise: str,
@@ -66,6 +67,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     patience: float,
     yes: bool,
     course: Path | None,
+    plain: bool,
 ) -> int:
     """Grades a class: SUBMISSIONS is a folder with a folder or an archive for each learner, or a CSV file.
 
@@ -91,8 +93,8 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     again = _again((exercise, submissions), options | {"--yes": yes})
     asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
     setting = workers.Setting(chosen.path, stand_ins=yes)
-    engine, bases = _bases(rubric.settings.bases, yes=yes)
-    watcher = _Watcher()
+    engine, bases = _bases(rubric.settings.bases, yes=yes, plain=plain)
+    watcher = _Watcher(plain=plain)
     with journal.opened(out / "journal.db") as kept:
         rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
         tasks = plan.tasks(rows, kept, rerun)
@@ -119,13 +121,13 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     return _summary(written, out)
 
 
-def _bases(references: tuple[str, ...], *, yes: bool) -> tuple[Engine, tuple[Base, ...]]:
+def _bases(references: tuple[str, ...], *, yes: bool, plain: bool) -> tuple[Engine, tuple[Base, ...]]:
     """The engine that is there, and the base images in it: what all submissions share is made once, before them."""
     from grader.cli.progress import ProgressView  # noqa: PLC0415
     from grader.engine import bases  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
 
-    with ProgressView() as progress:
+    with ProgressView(plain=plain) as progress:
         engine = connect(agreed=yes, progress=progress)
         return engine, bases.ensure(engine, list(references), stand_ins=yes, progress=progress)
 
@@ -183,13 +185,13 @@ def _summary(outcome: Outcome, out: Path) -> int:
 
 
 class _Watcher:
-    """A line a verdict, on stderr; on a terminal a last line that says how far it is."""
+    """A line a verdict, on stderr; on a terminal a last line that says how far it is, if that may move."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain: bool) -> None:
         self._all = 0
         self._done: dict[str, int] = {"passed": 0, "failed": 0, "error": 0}
         self._began = time.monotonic()
-        self._live = sys.stderr.isatty()
+        self._live = sys.stderr.isatty() and not plain
         self._paused = ""
         self._shown = ""
 

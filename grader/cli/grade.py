@@ -121,11 +121,13 @@ def grade(  # noqa: PLR0913  # one parameter an option
 @yes_option
 @course_option
 @verbose_option
-def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int:
+@plain_option
+def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool, plain: bool) -> int:
     """Grades an exercise's starter and its solution, side by side; the multi-stage exercise if none is named."""
     from grader import grading  # noqa: PLC0415
     from grader.cli import compare  # noqa: PLC0415
     from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.reports import Telling  # noqa: PLC0415
     from grader.result import ProgressEvent, Status  # noqa: PLC0415
 
     chosen, rubric = load(exercise, course)
@@ -137,8 +139,8 @@ def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int
             "Run the demo in a clone of the course's repository, which has `solutions/` beside `exercises/`.",
             where=str(solution or chosen.course.path),
         )
-    results = []
-    with ProgressView(verbose=True) as progress:
+    results, tellings = [], []
+    with ProgressView(verbose=True, plain=plain) as progress:
         progress(ProgressEvent("engine", "looking for a container engine"))
         engine = find_engine(yes=yes, progress=progress)
         progress(ProgressEvent("engine", f"{engine.name} {engine.version} at {engine.endpoint}"))
@@ -154,7 +156,8 @@ def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int
                 progress=progress,
             )
             results.append(grading.grade(request))
-    compare.write(results, sys.stdout, verbose=verbose)
+            tellings.append(Telling(_dockerfile_lines(folder), verbose))
+    (compare.one_by_one if plain else compare.write)(results, tellings, sys.stdout)
     if any(result.status is Status.ERROR for result in results):
         return max(map(exit_code, results))
     starter, solved = results

@@ -98,7 +98,7 @@ def load() -> None:
     """Imports what `keep` needs, for somebody who has time for it."""
     import filelock  # noqa: F401, PLC0415
 
-    from grader.learn import hints, progress  # noqa: F401, PLC0415
+    from grader.learn import progress  # noqa: F401, PLC0415
 
 
 def _tried(do: Callable[[], T]) -> T | None:
