@@ -262,8 +262,7 @@ def test_tries_come_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_what_moves_on_a_terminal_is_left_out_for_a_screen_reader(
-    plain: bool,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: FBT001  # a parameter of the test
+    monkeypatch: pytest.MonkeyPatch, *, plain: bool
 ) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(shown, "isatty", lambda: True)

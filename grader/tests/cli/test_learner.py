@@ -279,6 +279,13 @@ def test_a_folder_of_another_course_is_told_how_to_be_graded(
     assert f"grader start 01-first --course {course}" in listed.stdout
 
 
+def test_what_a_learner_begins_with_fits_in_80_columns(tmp_path: Path, env: Mapping[str, str]) -> None:
+    begun = run("grader", "start", "3", cwd=tmp_path, env=env)
+    listed = run("grader", "list", cwd=tmp_path, env=env)
+    assert (begun.returncode, listed.returncode) == (0, 0)
+    assert [line for line in (begun.stdout + listed.stdout).splitlines() if len(line) > 80] == []
+
+
 def test_explain_tells_no_more_than_the_rubric(course: Path, env: Mapping[str, str]) -> None:
     told = run("grader", "explain", "stages", "3", cwd=course, env=env).stdout
     assert "Expected: at least 2 stages" in told
