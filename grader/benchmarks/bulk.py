@@ -21,9 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.benchmarks.single import SCRIPT, client
-from grader.course.exercise import find_course, resolve
-from grader.engine.connect import connect
+from grader.benchmarks.single import SCRIPT, needed
 from grader.submission.files import collect
 
 if TYPE_CHECKING:
@@ -38,17 +36,10 @@ _FINAL, _BUILDER = "WORKDIR /app\n", "COPY requirements.txt .\n"
 
 def main(size: int, *, ten_times: bool = False) -> int:
     """Prints the table; with ``ten_times`` also of a class of 10 times the size, which the loop is spared."""
-    docker, curl = client(), shutil.which("curl")
-    if docker is None or curl is None:
-        print("This benchmark needs a docker client that builds with BuildKit, and curl.", file=sys.stderr)
+    found = needed()
+    if found is None:
         return 2
-    engine = connect()
-    course = find_course()
-    exercise = resolve(course, "multi-stage-builds")
-    if course.solutions is None:
-        print("This benchmark needs a clone: the installed course has no solutions.", file=sys.stderr)
-        return 2
-    solution = course.solutions / exercise.id
+    docker, engine, exercise, solution = found
     env = os.environ | {
         "DOCKER_BUILDKIT": "1",
         "DOCKER_HOST": engine.endpoint,

@@ -13,11 +13,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader.benchmarks.timing import in_turn, seconds, told
 from grader.course.exercise import find_course, resolve
 from grader.engine.connect import connect
 from grader.submission.files import collect
+
+if TYPE_CHECKING:
+    from grader.course.exercise import Exercise
+    from grader.engine.connect import Engine
 
 GOAL = 0.6
 SCRIPT = """\
@@ -34,17 +39,10 @@ until [ "$(curl -s -o /dev/null -w '%{http_code}' "http://$address/")" = 200 ]; 
 
 def main(rounds: int) -> int:
     """Prints both medians and their ratio."""
-    docker, curl = client(), shutil.which("curl")
-    if docker is None or curl is None:
-        print("This benchmark needs a docker client that builds with BuildKit, and curl.", file=sys.stderr)
+    found = needed()
+    if found is None:
         return 2
-    engine = connect()
-    course = find_course()
-    exercise = resolve(course, "multi-stage-builds")
-    if course.solutions is None:
-        print("This benchmark needs a clone: the installed course has no solutions.", file=sys.stderr)
-        return 2
-    solution = course.solutions / exercise.id
+    docker, engine, exercise, solution = found
     with tempfile.TemporaryDirectory() as folder:
         submission = collect(exercise.starter, solution, ["Dockerfile", ".dockerignore"])
         for name, file in submission.files.items():
@@ -74,6 +72,21 @@ def main(rounds: int) -> int:
     ratio = statistics.median(ours) / statistics.median(script)
     print(f"ratio of the medians         {ratio:.2f}   (goal: at most {GOAL})")
     return 0
+
+
+def needed() -> tuple[str, Engine, Exercise, Path] | None:
+    """A docker client, an engine, the flagship and its solution; None, once it is told, when one is not there."""
+    docker, curl = client(), shutil.which("curl")
+    if docker is None or curl is None:
+        print("This benchmark needs a docker client that builds with BuildKit, and curl.", file=sys.stderr)
+        return None
+    engine = connect()
+    course = find_course()
+    exercise = resolve(course, "multi-stage-builds")
+    if course.solutions is None:
+        print("This benchmark needs a clone: the installed course has no solutions.", file=sys.stderr)
+        return None
+    return docker, engine, exercise, course.solutions / exercise.id
 
 
 def client() -> str | None:

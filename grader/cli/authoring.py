@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Proves rubrics: the solution passes, known mistakes do not.")
-@click.argument("exercises", nargs=-1, metavar="[EX]...", shell_complete=complete.exercises)
+@click.argument("exercises", nargs=-1, metavar="[EXERCISE]...", shell_complete=complete.exercises)
 @click.option(
     "--solutions", type=click.Path(path_type=Path), metavar="DIR",
     help="The folder of the solutions; the one beside the exercises if left out.",
@@ -45,7 +45,7 @@ def verify(  # noqa: PLR0913  # one parameter an option
     """Proves exercises, all of the course if none is named.
 
     The starter does not pass. The solution scores everything, twice. Each check is failed by a Dockerfile under
-    `solutions/EX/broken/`, and each of those fails what its first line names (`# fails: small`) and nothing else.
+    `solutions/EXERCISE/broken/`, and each of those fails what its first line names (`# fails: small`) and nothing else.
     Hints are there, base images are pinned, no file is left over.
 
     Exit codes: 0 proven, 1 something has to be mended, 2 wrong usage, 3 a fault of the engine, the network or the

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from grader.cli.options import course_option, yes_option
+from grader.cli import complete
+from grader.cli.options import course_option, plain_option, yes_option
 from grader.errors import ExitCode, GraderError, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
 
 
 @click.command(short_help="Grades a whole class into a gradebook.")
-@click.argument("exercise")
+@click.argument("exercise", shell_complete=complete.exercises)
 @click.argument("submissions", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the gradebook goes.")
 @click.option(
@@ -52,6 +53,7 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
 )  # fmt: skip
 @yes_option
 @course_option
+@plain_option
 def bulk(  # noqa: PLR0913  # one parameter an option
     *,
     exercise: str,
@@ -65,6 +67,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     patience: float,
     yes: bool,
     course: Path | None,
+    plain: bool,
 ) -> int:
     """Grades a class: SUBMISSIONS is a folder with a folder or an archive for each learner, or a CSV file.
 
@@ -90,12 +93,13 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     again = _again((exercise, submissions), options | {"--yes": yes})
     asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
     setting = workers.Setting(chosen.path, stand_ins=yes)
-    engine, bases = _bases(rubric.settings.bases, yes=yes)
-    watcher = _Watcher()
+    engine, bases = _bases(rubric.settings.bases, yes=yes, plain=plain)
+    watcher = _Watcher(plain=plain)
     with journal.opened(out / "journal.db") as kept:
         rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
         tasks = plan.tasks(rows, kept, rerun)
-        watcher.begin(len(tasks), len({row.key for row in rows if row.key}))
+        keys = [row.key for row in rows if row.key]
+        watcher.begin(len(tasks), len(set(keys)), len(keys))
         run = Run(
             tasks,
             kept,
@@ -117,13 +121,13 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     return _summary(written, out)
 
 
-def _bases(references: tuple[str, ...], *, yes: bool) -> tuple[Engine, tuple[Base, ...]]:
+def _bases(references: tuple[str, ...], *, yes: bool, plain: bool) -> tuple[Engine, tuple[Base, ...]]:
     """The engine that is there, and the base images in it: what all submissions share is made once, before them."""
     from grader.cli.progress import ProgressView  # noqa: PLC0415
     from grader.engine import bases  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
 
-    with ProgressView() as progress:
+    with ProgressView(plain=plain) as progress:
         engine = connect(agreed=yes, progress=progress)
         return engine, bases.ensure(engine, list(references), stand_ins=yes, progress=progress)
 
@@ -181,20 +185,24 @@ def _summary(outcome: Outcome, out: Path) -> int:
 
 
 class _Watcher:
-    """A line a verdict, on stderr; on a terminal a last line that says how far it is."""
+    """A line a verdict, on stderr; on a terminal a last line that says how far it is, if that may move."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain: bool) -> None:
         self._all = 0
         self._done: dict[str, int] = {"passed": 0, "failed": 0, "error": 0}
         self._began = time.monotonic()
-        self._live = sys.stderr.isatty()
+        self._live = sys.stderr.isatty() and not plain
         self._paused = ""
         self._shown = ""
 
-    def begin(self, tasks: int, distinct: int) -> None:
+    def begin(self, tasks: int, distinct: int, handed_in: int) -> None:
+        """``distinct`` are those ``handed_in`` of which no two have the same files."""
         self._all, self._began = tasks, time.monotonic()
-        known = f"; {distinct - tasks} have a verdict already" if distinct > tasks else ""
-        self._say(f"{tasks} submission{'s' * (tasks != 1)} to grade{known}")
+        told = [f"{tasks} submission{'s' * (tasks != 1)} to grade"]
+        known, same = distinct - tasks, handed_in - distinct
+        told += [f"{known} {'has' if known == 1 else 'have'} a verdict already"] if known else []
+        told += [f"{same} more {'has' if same == 1 else 'have'} the same files as one of these"] if same else []
+        self._say("; ".join(told))
 
     def verdict(self, task: Task, result: dict[str, Any]) -> None:
         from grader.reports._text import one_line  # noqa: PLC0415

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from grader.cli import complete
 from grader.cli.options import CourseParam
 from grader.errors import UsageError
 
@@ -21,7 +22,7 @@ def classroom() -> None:
 
 
 @classroom.command(short_help="Writes a template repository for an exercise.")
-@click.argument("exercise", metavar="EX")
+@click.argument("exercise", shell_complete=complete.exercises)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--for", "platform", type=click.Choice(["github", "classroom50"]), required=True, help="Where it is used."
@@ -40,7 +41,7 @@ def classroom() -> None:
 def init(  # noqa: PLR0913  # one parameter an option
     *, exercise: str, folder: Path, platform: str, course: str | None, package: str | None, stand_ins: bool
 ) -> None:
-    """Writes a template repository for exercise EX to DIR: starter, task, workflow and codespace.
+    """Writes a template repository for an exercise to DIR: starter, task, workflow and codespace.
 
     Nothing is overwritten. Grader and rubric are taken from where --grader and --course say, held to a commit or a
     version, and never from what a learner pushes.
@@ -67,22 +68,29 @@ def init(  # noqa: PLR0913  # one parameter an option
     template.write(content, folder)
     click.echo(f"Written to {folder}: {len(content)} files")
     click.echo(f"  course  {asked.course}\n  grader  {asked.grader}\n\nNext:")
-    click.echo(_next_github(folder, asked) if platform == "github" else _next_classroom50(folder))
+    click.echo(_next_github(folder, asked) if platform == "github" else _next_classroom50(folder, asked))
 
 
 def _next_github(folder: Path, asked: Asked) -> str:
     return (
         f"  cd {shlex.quote(str(folder))} && git init -b main && git add -A && git commit -m 'Exercise'\n"
         "      then push it to GitHub, and mark the repository as a template in its settings\n"
-        "  What CI tells is for the learner. The grade of record is that of your own run:\n"
-        f"      grade {asked.exercise.id} --course {shlex.quote(asked.course)} --submission THEIR-REPOSITORY"
+        f"{_record(asked)}"
     )
 
 
-def _next_classroom50(folder: Path) -> str:
+def _next_classroom50(folder: Path, asked: Asked) -> str:
     return (
         f"  {folder / 'repository'}\n"
         "      the template: push it to GitHub, and name it when you add the assignment\n"
         f"  {folder / 'autograder' / 'autograder.py'}\n"
-        "      for your configuration repository, as CLASSROOM/autograders/ASSIGNMENT/autograder.py"
+        "      for your configuration repository, as CLASSROOM/autograders/ASSIGNMENT/autograder.py\n"
+        f"{_record(asked)}"
+    )
+
+
+def _record(asked: Asked) -> str:
+    return (
+        "  What CI tells is for the learner. The grade of record is that of your own run, of what was pushed:\n"
+        f"      grader bulk {asked.exercise.id} SUBMISSIONS --out grades --course {shlex.quote(asked.course)}"
     )

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.course.units import human_size, human_time
-from grader.reports import Telling, _words, terminal
+from grader.reports import _words, plain, terminal
 from grader.reports._text import one_line
 from grader.result import Status
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from grader.reports import Telling
     from grader.result import CheckResult, GradeResult
 
 _BAR = 22
 
 
-def write(results: Sequence[GradeResult], out: TextIO, *, verbose: bool) -> None:
+def write(results: Sequence[GradeResult], tellings: Sequence[Telling], out: TextIO) -> None:
     """Prints the results in columns; one that could not be graded is told in full below."""
     screen = terminal.console(out)
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, expand=False)
@@ -35,16 +36,22 @@ def write(results: Sequence[GradeResult], out: TextIO, *, verbose: bool) -> None
     screen.print(Text(f"{results[0].exercise}  {one_line(results[0].title)}", style="bold"))
     screen.print()
     _print(screen, table)
-    for result in results:
-        if result.status is Status.ERROR or verbose:
+    for result, telling in zip(results, tellings, strict=True):
+        if result.status is Status.ERROR or telling.verbose:
             screen.print()
-            terminal.write(result, Telling(verbose=verbose), out)
+            terminal.write(result, telling, out)
     stand_ins = dict.fromkeys(name for result in results if result.engine for name in result.engine.stand_ins)
     if stand_ins:
         screen.print()
         for line in Text(_words.stand_ins(tuple(stand_ins))).wrap(screen, screen.width):
             line.rstrip()
             screen.print(line)
+
+
+def one_by_one(results: Sequence[GradeResult], tellings: Sequence[Telling], out: TextIO) -> None:
+    """The same for a screen reader, to which columns say nothing: each verdict in plain statements."""
+    for result, telling in zip(results, tellings, strict=True):
+        plain.write(result, telling, out)
 
 
 def _print(screen: Console, table: Table) -> None:
@@ -64,8 +71,10 @@ def _rows(results: Sequence[GradeResult]) -> list[tuple[str, list[Text]]]:
         ("Time to build", [Text(human_time(result.phases.get("build", 0.0))) for result in results]),
         ("", [Text() for _ in results]),
     ]
-    for index, check in enumerate(results[0].checks):
-        rows.append((one_line(check.title), [_check(result.checks[index]) for result in results]))
+    # By their ids: a check of many parts has one verdict where it was skipped, and one a part where it was judged.
+    verdicts = [{check.id: check for check in result.checks} for result in results]
+    for id_, check in {id_: check for of_one in verdicts for id_, check in of_one.items()}.items():
+        rows.append((one_line(check.title), [_check(of_one.get(id_)) for of_one in verdicts]))
         rows.append(("", [Text() for _ in results]))
     rows.append(("Points", [Text(_points(result), style="bold") for result in results]))
     rows.append(("Verdict", [Text(result.status.value, style=_style(result.status)) for result in results]))
@@ -83,7 +92,9 @@ def _over_base(result: GradeResult) -> Text:
     return Text(human_size(result.image.size - result.image.base_size) if result.image else "-")
 
 
-def _check(check: CheckResult) -> Text:
+def _check(check: CheckResult | None) -> Text:
+    if check is None:
+        return Text("-")
     text = Text(check.status.value, style=_style(check.status))
     score = "-" if check.score is None else f"{check.score:g}"
     text.append(f", {score} of {check.max_score:g}\n", style="default")

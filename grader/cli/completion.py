@@ -11,13 +11,13 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.command(short_help="Prints what your shell needs to complete names.")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def completion(*, shell: str) -> None:
-    r"""Prints a script that lets SHELL complete commands, options, exercises and checks.
+    """Prints a script that lets SHELL complete commands, options, exercises and checks.
 
     \b
     bash, in ~/.bashrc:                   eval "$(grader completion bash)"
     zsh, in ~/.zshrc, after compinit:     eval "$(grader completion zsh)"
     fish, in ~/.config/fish/config.fish:  grader completion fish | source
-    """
+    """  # noqa: D301  # click's mark is the one character, not the two of a raw string
     from click.shell_completion import get_completion_class  # noqa: PLC0415
 
     from grader.cli import cli  # noqa: PLC0415

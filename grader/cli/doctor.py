@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +30,10 @@ _TELLING = (
 )  # fmt: skip
 
 
+#: Below the name of a fact, beside its text.
+_INDENT = " " * 12
+
+
 @click.command(short_help="Says what this machine has, and what to mend.")
 @click.option("--report", is_flag=True, help="A text to paste into a question, without secrets or names.")
 @course_option
@@ -42,7 +49,10 @@ def doctor(*, report: bool, course: Path | None) -> int:
     for fact in _facts(course):
         grave = grave or fact.grave
         for line in _lines(fact):
-            click.echo(anonymous(line) if report else line)
+            # Only there: what is copied from a report or a pipe is whole.
+            fits = sys.stdout.isatty() and not report
+            told = anonymous(line) if report else line
+            click.echo(fitted(told, shutil.get_terminal_size().columns) if fits else told)
     if report:
         click.echo("```")
     return ExitCode.INFRASTRUCTURE if grave else ExitCode.PASSED
@@ -82,9 +92,16 @@ def _bases(course: Path | None) -> tuple[list[str], list[Fact]]:
 
 def _lines(fact: Fact) -> Iterator[str]:
     yield f"{fact.name:<11} {printable(fact.text)}"
-    yield from (f"            {one_line(line)}" for line in fact.more)
+    yield from (f"{_INDENT}{one_line(line)}" for line in fact.more)
     if fact.fix:
-        yield f"            mend: {printable(fact.fix)}"
+        yield f"{_INDENT}mend: {printable(fact.fix)}"
+
+
+def fitted(line: str, width: int) -> str:
+    """A line of the report, broken for a terminal; what follows stands under its text."""
+    return textwrap.fill(
+        line, max(40, width), subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _heading() -> Iterator[str]:

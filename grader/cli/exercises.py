@@ -43,12 +43,13 @@ def checks(*, name: str | None, as_json: bool) -> None:
 
 @click.command(short_help="What a check looks at, and how to see the same by hand.")
 @click.argument("name", metavar="CHECK|TYPE", shell_complete=complete.checks_or_types)
-@click.argument("exercise", metavar="[EX]", required=False, shell_complete=complete.exercises)
+@click.argument("exercise", required=False, shell_complete=complete.exercises)
 @course_option
 def explain(*, name: str, exercise: str | None, course: Path | None) -> None:
     """Says what a check looks at, and gives the docker commands that show the same by hand.
 
-    CHECK is one of the exercise EX, or of the one whose folder you stand in; TYPE is one of `grader checks`.
+    CHECK is one of those of EXERCISE, without it of the exercise whose folder you stand in; TYPE is one
+    of `grader checks`.
     """
     from grader.cli import explain as pages  # noqa: PLC0415
     from grader.course.exercise import find_course  # noqa: PLC0415

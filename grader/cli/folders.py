@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option
+from grader.cli.options import course_option, course_words, quoted
 from grader.errors import RubricError, UsageError
 from grader.reports._text import one_line
 
@@ -40,10 +39,9 @@ def start(*, exercise: str, folder: Path | None, course: Path | None) -> None:
     place = folder or Path(chosen.id)
     _refuse_inside(found, place)
     folders.begin(chosen, place)
-    # Whole, because one goes to another folder before it is used.
-    option = f" --course {_quoted(course.resolve())}" if course else ""
+    option = course_words(course)
     rows = [
-        (f"cd {_quoted(place)}", ""),
+        (f"cd {quoted(place)}", ""),
         (f"grade{option}", "as it is, first: the verdict says where to begin"),
         (f"grader hint{option}", "when you are stuck"),
         (f"grader reset{option}", "to begin anew"),
@@ -61,7 +59,7 @@ def _yours(exercise: Exercise) -> str:
         names = _submit(exercise)
     except RubricError:
         return ""
-    return f"\nYours to change: {', '.join(names)}; all else comes from the exercise."
+    return f"\nYours to change: {', '.join(names)}.\nAll else comes from the exercise."
 
 
 def _submit(exercise: Exercise) -> tuple[str, ...]:
@@ -79,14 +77,6 @@ def _refuse_inside(course: Course, place: Path) -> None:
             raise UsageError(
                 "That is a folder of the course itself", "Name a folder of your own, outside of it.", where=str(target)
             )
-
-
-def _quoted(place: Path) -> str:
-    """As a shell takes it, where it needs that."""
-    import shlex  # noqa: PLC0415
-
-    text = os.fspath(place)
-    return text if os.name == "nt" else shlex.quote(text)
 
 
 @click.command()

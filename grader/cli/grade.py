@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, plain_option, verbose_option, yes_option
+from grader.cli.options import course_option, course_words, plain_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ def grade(  # noqa: PLR0913  # one parameter an option
         result = recording.counted(result)
         began = starters.size(chosen, rubric.settings, result)
         before = (("starter", began),) if began is not None else ()
-        telling = Telling(_dockerfile_lines(folder), verbose, _place(folder), before)
+        lines = _dockerfile_lines(folder)
+        hint = _hint_command(chosen, exercise, course) if recording.has_hint(result, lines) else ""
+        telling = Telling(lines, verbose, _place(folder), before, hint)
         failure = outputs.tell(result, telling, [output for output in asked if output not in commands])
     failure = outputs.tell(result, telling, commands) or failure
     recording.keep(result, telling.dockerfile)
@@ -119,11 +121,13 @@ def grade(  # noqa: PLR0913  # one parameter an option
 @yes_option
 @course_option
 @verbose_option
-def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int:
+@plain_option
+def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool, plain: bool) -> int:
     """Grades an exercise's starter and its solution, side by side; the multi-stage exercise if none is named."""
     from grader import grading  # noqa: PLC0415
     from grader.cli import compare  # noqa: PLC0415
     from grader.cli.progress import ProgressView  # noqa: PLC0415
+    from grader.reports import Telling  # noqa: PLC0415
     from grader.result import ProgressEvent, Status  # noqa: PLC0415
 
     chosen, rubric = load(exercise, course)
@@ -135,8 +139,8 @@ def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int
             "Run the demo in a clone of the course's repository, which has `solutions/` beside `exercises/`.",
             where=str(solution or chosen.course.path),
         )
-    results = []
-    with ProgressView(verbose=True) as progress:
+    results, tellings = [], []
+    with ProgressView(verbose=True, plain=plain) as progress:
         progress(ProgressEvent("engine", "looking for a container engine"))
         engine = find_engine(yes=yes, progress=progress)
         progress(ProgressEvent("engine", f"{engine.name} {engine.version} at {engine.endpoint}"))
@@ -152,7 +156,8 @@ def demo(*, exercise: str, yes: bool, course: Path | None, verbose: bool) -> int
                 progress=progress,
             )
             results.append(grading.grade(request))
-    compare.write(results, sys.stdout, verbose=verbose)
+            tellings.append(Telling(_dockerfile_lines(folder), verbose))
+    (compare.one_by_one if plain else compare.write)(results, tellings, sys.stdout)
     if any(result.status is Status.ERROR for result in results):
         return max(map(exit_code, results))
     starter, solved = results
@@ -183,6 +188,11 @@ def find_engine(*, yes: bool, progress: Progress) -> Engine:
     from grader.engine.connect import connect  # noqa: PLC0415
 
     return connect(agreed=yes, progress=progress)
+
+
+def _hint_command(exercise: Exercise, given: str | None, course: Path | None) -> str:
+    """With the same words that this grading was asked for with."""
+    return f"grader hint{f' {exercise.id}' if given else ''}{course_words(course)}"
 
 
 def _loading_meanwhile(outputs: Sequence[Output], progress: Progress) -> Progress:

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("exercise", required=False, metavar="[EX]", shell_complete=complete.exercises_or_checks)
-@click.argument("check", required=False, metavar="[CHECK]", shell_complete=complete.checks)
+@click.argument("exercise", required=False, shell_complete=complete.exercises_or_checks)
+@click.argument("check", required=False, shell_complete=complete.checks)
 @click.option("--again", is_flag=True, help="Show the hints that you had already; costs nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before a hint that costs points.")
 @course_option
 def hint(*, exercise: str | None, check: str | None, again: bool, yes: bool, course: Path | None) -> None:
     """Gives the next hint for what failed last.
 
-    Without EX, the folder you stand in says which exercise it is; without CHECK, it is the first check that failed.
-    What was found in your image comes first, the way itself last. A hint costs points only where the rubric says so,
-    and then you are asked before.
+    Without EXERCISE, the folder you stand in says which exercise it is; without CHECK, it is the first check that
+    failed. What was found in your image comes first, the way itself last. A hint costs points only where the
+    rubric says so, and then you are asked before.
     """
     from grader.course.exercise import find_course  # noqa: PLC0415
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from grader.cli import recording
-from grader.cli.options import course_option
+from grader.cli.options import course_option, course_words
 from grader.errors import GraderError
 from grader.reports._text import one_line, printable
 
@@ -122,12 +121,12 @@ def _points(score: Score | None) -> str:
 def _summary(rows: Sequence[_Row], given: Path | None) -> str:
     done = sum(row.state == "done" for row in rows)
     following = next((row for row in rows if row.state == "next"), None)
-    option = f" --course {os.fspath(given)}" if given else ""
+    option = course_words(given)
     told = f"{done} of {len(rows)} done."
     if following is None:
         return told
     if following.record and following.record.last:
-        return f"{told} Next: {following.exercise.id}; `grader hint {following.exercise.id}{option}` helps on."
+        return f"{told} Next: {following.exercise.id}.\n`grader hint {following.exercise.id}{option}` helps on."
     return f"{told} Next: `grader start {following.exercise.id}{option}`."
 
 

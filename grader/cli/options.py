@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
+
+
+def course_words(course: Path | None) -> str:
+    """What a command that is told has to say besides, to work with the same course; from any folder, so it is whole."""
+    return f" --course {quoted(course.resolve())}" if course else ""
+
+
+def quoted(place: Path) -> str:
+    """As a shell takes it, where it needs that."""
+    import shlex  # noqa: PLC0415
+
+    text = os.fspath(place)
+    return text if os.name == "nt" else shlex.quote(text)
 
 
 class CourseParam(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3, and not before

@@ -14,6 +14,7 @@ import click
 
 from grader.errors import GraderError
 from grader.reports._text import printable
+from grader.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
-    from grader.learn.progress import Store
+    from grader.learn.progress import Record, Store
     from grader.result import GradeResult
 
 T = TypeVar("T")
@@ -36,12 +37,13 @@ class Recording:
         self._rubric = rubric
         self._folder = folder.resolve()
         self._partial = partial
+        self._record: Record | None = None
         solutions = exercise.course.solutions
         self._wanted = not in_ci() and not (solutions and self._folder.is_relative_to(solutions))
 
     def counted(self, result: GradeResult) -> GradeResult:
         """The result with the hints that were taken for it, and what the rubric takes for them."""
-        record = _tried(lambda: store().record(self._exercise)) if self._wanted else None
+        record = self._record = _tried(lambda: store().record(self._exercise)) if self._wanted else None
         # What cannot be read has been told, and will not be written either.
         self._wanted = record is not None
         if record is None or not record.hints:
@@ -50,6 +52,18 @@ class Recording:
 
         counts = hints.used(record, str(self._folder))
         return hints.counted(result, counts, self._rubric.hint_costs, partial=self._partial)
+
+    def has_hint(self, result: GradeResult, dockerfile: Sequence[str]) -> bool:
+        """Whether `grader hint` will have one on what failed, once the result is kept; asked after ``counted``."""
+        failed = any(check.status is Status.FAILED for check in result.checks)
+        if self._record is None or not failed or result.status is Status.ERROR:
+            return False
+        from grader.learn import hints  # noqa: PLC0415
+        from grader.learn.progress import Last  # noqa: PLC0415
+
+        last = Last(result.to_json(), tuple(dockerfile), str(self._folder), self._rubric.hint_costs)
+        taken = {(each.check, each.key) for each in self._record.hints}
+        return any(hints.upcoming(last, verdict, taken) for verdict in hints.failed(last))
 
     def keep(self, result: GradeResult, dockerfile: Sequence[str]) -> None:
         """Takes the result down, once it has been told."""

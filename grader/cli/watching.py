@@ -18,6 +18,7 @@ from grader.cli.progress import ProgressView
 from grader.cli.recording import Recording
 from grader.course import rubric
 from grader.course.units import human_time
+from grader.files import written
 from grader.learn import starters
 from grader.learn.changes import changes
 from grader.learn.progress import Last
@@ -57,7 +58,7 @@ def following(task: Task) -> Task | str:
     folder = _begun(after, here.parent)
     if folder:
         return task_of(after, folder)
-    return f"Next is {after.id}, {after.title}. `grader start {after.slug}` begins it; then `grader watch` there."
+    return f"Next is {after.id}, {after.title}. `grader start {after.id}` begins it; then `grader watch` there."
 
 
 def _begun(exercise: Exercise, beside: Path) -> Path | None:
@@ -203,7 +204,7 @@ class Screen:
         path = platformdirs.user_cache_path("image-grader") / "reports" / f"{run.task.exercise.id}.html"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("w", encoding="utf-8") as out:
+            with written(path) as out:
                 reports.load("html")(run.result, Telling(lines_of(run.seen.dockerfile), verbose=True), out)
         except OSError as error:
             return [f"The report cannot be written to {path}: {error.strerror}"]

@@ -101,7 +101,13 @@ def _explicit_folder(given: Path) -> Path:
     folder = given.resolve()
     if not folder.is_dir():
         raise UsageError(f"The course {given} is no folder", "Check the path after --course.", where=str(folder))
-    if not (folder / COURSE_FILE).is_file() and (folder / "exercises").is_dir():
+    if (folder / "exercises").is_dir() and not _exercise_folders(folder):
+        if (folder / COURSE_FILE).is_file():
+            raise UsageError(
+                f"{COURSE_FILE} lies beside exercises/, and belongs into it",
+                f"Move it to exercises/{COURSE_FILE}.",
+                where=str(folder / COURSE_FILE),
+            )
         folder /= "exercises"
     if (folder / COURSE_FILE).is_file() or _exercise_folders(folder):
         return folder

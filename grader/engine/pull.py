@@ -192,9 +192,9 @@ def trouble_with(engine: Engine, reference: str, *, within: float) -> PullError 
     try:
         client.inspect_distribution(reference)
     except sdk.errors.NotFound as error:
-        return None if engine.name == "podman" else _told(reference, str(error), where)
+        return None if engine.name == "podman" else _told(reference, str(error), where, error.explanation)
     except sdk.errors.APIError as error:
-        return _told(reference, str(error), where)
+        return _told(reference, str(error), where, error.explanation)
     except (sdk.errors.DockerException, sdk.requests.RequestException):
         return _told(reference, "timed out", where)
     finally:
@@ -242,11 +242,11 @@ class _Meter:
         return f"{name}: {current / 1e6:.0f} of {total / 1e6:.0f} MB, {100 * current // total} %"
 
 
-def _told(reference: str, message: str, where: str) -> PullError:
-    """The error that a message of the engine's stands for."""
+def _told(reference: str, message: str, where: str, said: str | None = None) -> PullError:
+    """The error that a message of the engine's stands for; ``said`` is what to tell of it, if not all."""
     lowered = message.lower()
     trouble = next((t for t, signs in _SIGNS if any(sign in lowered for sign in signs)), Trouble.TRANSIENT)
-    return PullError(trouble, *_words(trouble, reference), where=where, log=(message.strip()[:400],))
+    return PullError(trouble, *_words(trouble, reference), where=where, log=((said or message).strip()[:400],))
 
 
 def _words(trouble: Trouble, reference: str) -> tuple[str, str]:

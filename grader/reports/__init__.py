@@ -22,12 +22,14 @@ class Telling:
 
     ``path`` is where the Dockerfile lies in the repository that is graded, with slashes.
     ``before`` are earlier images to set this one beside: what each was (`starter`, `last run`) and its size in bytes.
+    ``hint`` is the command that gives the next hint on what failed; empty when there is none.
     """
 
     dockerfile: tuple[str, ...] = ()
     verbose: bool = False
     path: str = "Dockerfile"
     before: tuple[tuple[str, int], ...] = ()
+    hint: str = ""
 
 
 class Report(Protocol):

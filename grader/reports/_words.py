@@ -66,17 +66,24 @@ def facts(check: CheckResult) -> tuple[tuple[str, str], ...]:
     """What a check found, as a label and one line each, in the order in which a reader needs them; none is empty."""
     failed, error = check.status is Status.FAILED, check.status is Status.ERROR
     fix, where = str(check.evidence.get("fix") or ""), str(check.evidence.get("where") or "")
-    # "Read the error's first lines" is no help for a missing Dockerfile, whose mending has just been told.
-    hint = check.hints[0] if failed and check.hints and (log(check) or not fix) else ""
     rows = (
         ("expected", check.expected),
         ("got", check.got),
         ("where", where if error else ""),
         ("why", check.why if failed else ""),
         ("mend", fix),
-        ("hint", hint),
+        ("hint", first_hint(check)),
     )
     return tuple((label, cut(one_line(text))) for label, text in rows if text)
+
+
+def first_hint(check: CheckResult) -> str:
+    """The hint that comes with a verdict; empty when there is none. `grader hint` goes on after it."""
+    if check.status is not Status.FAILED or not check.hints:
+        return ""
+    # "Read the error's first lines" is no help for a missing Dockerfile, whose mending has just been told.
+    evidence = check.evidence
+    return check.hints[0] if evidence.get("log") or evidence.get("app_log") or not evidence.get("fix") else ""
 
 
 def problem_facts(problem: Problem) -> tuple[tuple[str, str], ...]:
@@ -125,6 +132,11 @@ def summary(result: GradeResult) -> tuple[str, ...]:
 def stand_ins(names: Sequence[str]) -> str:
     """Which base images were not the real ones."""
     return f"Stand-ins built from Debian packages, in place of the real base images: {', '.join(names)}."
+
+
+def next_hint(command: str) -> str:
+    """Where there is more help with what failed."""
+    return f"Stuck? `{one_line(command)}` gives the next hint."
 
 
 def cut(text: str, length: int = LONG) -> str:

@@ -26,7 +26,7 @@ _LAYERS = 6
 
 
 def write(result: GradeResult, telling: Telling, out: TextIO) -> None:
-    """Prints the verdict, what it comes to last."""
+    """Prints the verdict, what it comes to last, and where there is help with it."""
     out.writelines(f"{line}\n" for line in _lines(result, telling))
 
 
@@ -52,6 +52,8 @@ def _lines(result: GradeResult, telling: Telling) -> Iterator[str]:
     if result.status is Status.ERROR and not result.problem:
         yield _words.not_yours(result.fault)
     yield terminal.verdict(result).plain
+    if telling.hint:
+        yield _words.next_hint(telling.hint)
 
 
 def _problem(problem: Problem, telling: Telling) -> Iterator[str]:
@@ -74,8 +76,7 @@ def _details(check: CheckResult, telling: Telling) -> Iterator[str]:
     yield from _quoted(check.line, telling)
     fix, log = str(evidence.get("fix") or ""), evidence.get("log") or evidence.get("app_log") or ()
     yield from _named("How to mend it", fix)
-    if failed and check.hints and (log or not fix):
-        yield from _named("Hint", check.hints[0])
+    yield from _named("Hint", _words.first_hint(check))
     yield from _log(log, telling)
 
 

@@ -85,6 +85,8 @@ class _Page:
             yield Text()
         for line in _summary(result, verbose=self._telling.verbose):
             yield from self._wrapped(line)
+        if self._telling.hint:
+            yield from self._wrapped(Text(_words.next_hint(self._telling.hint), style="dim"))
 
     def _check_line(self, check: CheckResult) -> Iterator[Text]:
         score = f" {'-' if check.score is None else f'{check.score:g}'} of {check.max_score:g}"
@@ -105,9 +107,7 @@ class _Page:
             yield from self._quoted(check.line)
         fix, log = str(evidence.get("fix") or ""), evidence.get("log") or evidence.get("app_log") or ()
         yield from self._row("mend", fix)
-        # "Read the error's first lines" is no help for a missing Dockerfile, whose mending has just been told.
-        if check.status is Status.FAILED and check.hints and (log or not fix):
-            yield from self._row("hint", check.hints[0])
+        yield from self._row("hint", _words.first_hint(check))
         yield from self._log(log)
 
     def _problem(self, problem: Problem) -> Iterator[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from grader.bulk.pause import Pause
 from grader.bulk.roster import Handed
 from grader.bulk.run import Run, State, Task
 from grader.bulk.workers import Done, Job
+from grader.cli.bulk import _Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -256,3 +258,18 @@ def test_tries_come_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.reason, found.may_try, found.longer_than(0)) == ("", True, False)
     found.fault("once more")
     assert found.reason == ""
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_what_moves_on_a_terminal_is_left_out_for_a_screen_reader(
+    monkeypatch: pytest.MonkeyPatch, *, plain: bool
+) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", shown)
+    watcher = _Watcher(plain=plain)
+    watcher.begin(3, 4, 6)
+    watcher.now(State(2, 1, ""))
+    first, _, rest = shown.getvalue().partition("\n")
+    assert first == "3 submissions to grade; 1 has a verdict already; 2 more have the same files as one of these"
+    assert ("2 running" in rest, "\x1b" in rest) == ((False, False) if plain else (True, True))

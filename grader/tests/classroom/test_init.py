@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,13 @@ def test_classroom_50_has_an_autograder_and_no_workflow(clone: Path, tmp_path: P
         n.id for n in ast.walk(ast.parse((out / "autograder/autograder.py").read_text())) if isinstance(n, ast.Name)
     }
     assert {"EXERCISE", "COURSE", "GRADER"} <= names
+
+
+@pytest.mark.parametrize("platform", ["github", "classroom50"])
+def test_the_grade_of_record_is_told_for_both(platform: str, clone: Path, tmp_path: Path) -> None:
+    done = init(clone, str(tmp_path / "out"), "--for", platform, "--grader", GRADER)
+    course = f"git+https://host/owner/course@{git(clone, 'rev-parse', 'HEAD')}"
+    assert re.search(rf"grader bulk 01-\S+ SUBMISSIONS --out grades --course {re.escape(course)}$", done.stdout.strip())
 
 
 def told_in(script: str, name: str) -> Any:

@@ -84,6 +84,7 @@ def test_help_is_complete(name: str) -> None:
     options = [line for line in text.splitlines() if re.match(r"  (-|--)\S", line)]
     bare = [line for line in options if not re.search(r"\s{2,}\S", line.strip()) and len(line) < 26]
     assert bare == [], "an option without help"
+    assert "\\b" not in text, "click's mark for lines as they are, told instead of heeded"
     assert "..." not in text.split("Commands:")[-1] or "Commands:" not in text
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.cli.doctor import anonymous
+from grader.cli.doctor import anonymous, fitted
 from grader.engine import diagnosis, private
 from grader.engine.diagnosis import Fact
 from grader.errors import EngineError
@@ -128,6 +128,7 @@ def test_no_network_and_a_proxy_that_the_engine_does_not_know(tmp_path: Path) ->
         done = run("grader", "doctor", env=env | {"DOCKER_HOST": host})
     assert done.returncode == 3
     assert "is not reached from here" in done.stdout
+    assert '\n            Get "https://registry/v2/": dial tcp' in done.stdout, "the engine's words, not the client's"
     assert "grader bases --yes" in done.stdout
     assert "here http://***@proxy.example:3128; the engine's none" in done.stdout
     assert "Tell the engine of it, too" in done.stdout
@@ -197,3 +198,13 @@ def test_what_is_taken_out(text: str, told: str) -> None:
 
 def test_a_fact_is_nothing_to_mend_by_default() -> None:
     assert (Fact("a", "b").fix, Fact("a", "b").grave) == ("", False)
+
+
+@pytest.mark.parametrize("begin", ["bases       ", "            mend: "])
+def test_on_a_terminal_a_long_fact_stands_beside_its_name(begin: str) -> None:
+    line = begin + "python:3.11 (stand-in), gcr.io/distroless/python3-debian12:nonroot (stand-in), " * 3 + "and no more"
+    lines = fitted(line, 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith(begin)
+    assert all(re.match(r" {12}\S", each) for each in lines[1:])
+    assert " ".join(" ".join(lines).split()) == " ".join(line.split())

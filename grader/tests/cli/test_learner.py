@@ -128,6 +128,23 @@ def test_the_whole_loop(engine: Engine, course: Path, env: Mapping[str, str]) ->
     assert run("grade", "--only", "builds", cwd=mine, env=env).returncode == 0, "the marker holds as well"
 
 
+def test_the_verdict_names_the_next_hint_as_long_as_there_is_one(
+    engine: Engine, course: Path, env: Mapping[str, str]
+) -> None:
+    run("grader", "start", "3", "mine", cwd=course, env=env)
+    mine = course / "mine"
+    here = run("grade", "--only", "stages", cwd=mine, env=env)
+    assert here.stdout.endswith("\nStuck? `grader hint` gives the next hint.\n"), here.stderr
+    elsewhere = run("grade", "3", "--submission", "mine", "--only", "stages", cwd=course, env=env)
+    assert elsewhere.stdout.endswith("\nStuck? `grader hint 03-two-stages` gives the next hint.\n")
+    in_ci = run("grade", "--only", "stages", cwd=mine, env={**env, "CI": "true"})
+    assert (in_ci.returncode, "Stuck?" in in_ci.stdout) == (1, False), "in CI no hint is known"
+    while "that was the last" not in run("grader", "hint", "--yes", cwd=mine, env=env).stdout:
+        assert len(run("grader", "hint", "--again", cwd=mine, env=env).stdout.splitlines()) < 10
+    ended = run("grade", "--only", "stages", cwd=mine, env=env)
+    assert (ended.returncode, "Stuck?" in ended.stdout) == (1, False), "no hint is left"
+
+
 def test_a_fault_of_ours_is_not_taken_down_and_hints_are_kept(course: Path, env: Mapping[str, str]) -> None:
     run("grader", "start", "3", "mine", cwd=course, env=env)
     gone = run("grade", cwd=course / "mine", env={**env, "DOCKER_HOST": "unix:///nonexistent"})
@@ -260,6 +277,13 @@ def test_a_folder_of_another_course_is_told_how_to_be_graded(
     assert f"grade --course {(course / 'exercises').resolve()}" in begun.stdout
     listed = run("grader", "list", "--course", str(course), cwd=tmp_path / "away", env=env)
     assert f"grader start 01-first --course {course}" in listed.stdout
+
+
+def test_what_a_learner_begins_with_fits_in_80_columns(tmp_path: Path, env: Mapping[str, str]) -> None:
+    begun = run("grader", "start", "3", cwd=tmp_path, env=env)
+    listed = run("grader", "list", cwd=tmp_path, env=env)
+    assert (begun.returncode, listed.returncode) == (0, 0)
+    assert [line for line in (begun.stdout + listed.stdout).splitlines() if len(line) > 80] == []
 
 
 def test_explain_tells_no_more_than_the_rubric(course: Path, env: Mapping[str, str]) -> None:

@@ -42,7 +42,7 @@ def test_an_exercise_that_was_begun_beside_this_one(task: Task) -> None:
 
 
 def test_one_that_was_not_begun_is_named(task: Task) -> None:
-    assert str(following(task)).startswith("Next is 02-two, 02-two. Begin it in a folder of its own")
+    assert following(task) == "Next is 02-two, 02-two. `grader start 02-two` begins it; then `grader watch` there."
 
 
 def test_who_works_in_a_starter_goes_on_in_the_next_one(task: Task) -> None:

@@ -73,6 +73,13 @@ def test_an_explicit_course_needs_no_course_file(folder: Path) -> None:
     assert find_course(folder).title == "clone"
 
 
+def test_a_course_file_beside_the_exercises_is_told_where_it_belongs(folder: Path) -> None:
+    (folder / "exercises/course.yaml").rename(folder / "course.yaml")
+    with pytest.raises(UsageError, match="belongs into it") as caught:
+        find_course(folder)
+    assert "exercises/course.yaml" in caught.value.fix
+
+
 @pytest.mark.parametrize("given", ["nowhere", "solutions/03-multi-stage-builds", "exercises/course.yaml"])
 def test_an_explicit_course_that_is_none(folder: Path, given: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -35,9 +35,10 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(
-    result: GradeResult, out: io.StringIO, *, verbose: bool = False, dockerfile: tuple[str, ...] = DOCKERFILE
-) -> str:
-    write(result, Telling(dockerfile, verbose), out)
+    result: GradeResult, out: io.StringIO, *, verbose: bool = False, dockerfile: tuple[str, ...] = DOCKERFILE,
+    hint: str = "",
+) -> str:  # fmt: skip
+    write(result, Telling(dockerfile, verbose, hint=hint), out)
     return out.getvalue()
 
 
@@ -45,7 +46,7 @@ def told(
 @pytest.mark.parametrize("columns", [80, 40])
 def test_golden(name: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    text = told(ALL[name], io.StringIO())
+    text = told(ALL[name], io.StringIO(), hint="grader hint 03-multi-stage-builds" if name == "failed" else "")
     assert text == (GOLDEN / f"terminal-{name}-{columns}.txt").read_text(encoding="utf-8")
 
 
