@@ -79,6 +79,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     from grader import grading  # noqa: PLC0415
     from grader.bulk import journal, outcome, plan, workers  # noqa: PLC0415
     from grader.bulk import roster as rosters  # noqa: PLC0415
+    from grader.bulk.pool import Setting  # noqa: PLC0415
     from grader.bulk.run import Run  # noqa: PLC0415
     from grader.cli.grade import load  # noqa: PLC0415
     from grader.errors import EngineError  # noqa: PLC0415
@@ -89,7 +90,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     options = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts, "--for": systems}
     again = _again((exercise, submissions), options | {"--yes": yes})
     asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
-    setting = workers.Setting(chosen.path, stand_ins=yes)
+    setting = Setting(chosen.path, stand_ins=yes)
     engine, bases = _bases(rubric.settings.bases, yes=yes)
     watcher = _Watcher()
     with journal.opened(out / "journal.db") as kept:
@@ -100,8 +101,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
             tasks,
             kept,
             watcher,
-            jobs=min(jobs or workers.most(), max(1, len(tasks))),
-            start=lambda: workers.Worker(setting),
+            pool=workers.Processes(setting, jobs or workers.most()),
             lost=lambda name, why: grading.refused(
                 chosen, rubric, name, EngineError(f"Not graded: {why}", "Run the same command again.")
             ).to_json(),
