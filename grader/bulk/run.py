@@ -64,7 +64,7 @@ class Watcher(Protocol):
 class Run(Generic[W]):
     """The submissions of one run; made of whatever has to be graded, then `go`."""
 
-    def __init__(  # what a run is made of
+    def __init__(
         self,
         tasks: Iterable[Task],
         journal: Journal,
