@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 #: Seconds that a scheduler has to answer, and that a cluster may be without anybody who may grade.
 ANSWER, NOBODY = 10.0, 60.0
 _LOCAL = re.compile(r"local(?::(?P<workers>[1-9]\d{0,2}))?")
-_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://\S+")
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://\S+:\d{1,5}")
 
 
 @contextmanager
@@ -70,9 +70,7 @@ def opened(  # noqa: PLR0913  # what a command lets its user say
 @contextmanager
 def _connected(address: str) -> Iterator[distributed.Client]:
     local = _LOCAL.fullmatch(address)
-    if not local and not _ADDRESS.fullmatch(address):
-        fix = "It reads tcp://HOST:8786, tls://HOST:8786, or local:2 for two workers on this machine."
-        raise UsageError(f"This is no address of a Dask scheduler: {address}", fix, where="--cluster")
+    _check(address)
     with ExitStack() as stack:
         try:
             with warnings.catch_warnings():
@@ -92,14 +90,20 @@ def _connected(address: str) -> Iterator[distributed.Client]:
         yield client
 
 
-def _unreached(address: str, error: Exception) -> GraderError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _check(address: str) -> None:
+    if not _LOCAL.fullmatch(address) and not _ADDRESS.fullmatch(address):
+        fix = "It reads tcp://HOST:8786, tls://HOST:8786, or local:2 for two workers on this machine."
+        raise UsageError(f"This is no address of a Dask scheduler: {address}", fix, where="--cluster")
     if address.startswith("tls://") and not dask.config.get("distributed.comm.tls.ca-file", None):
-        return UsageError(
+        raise UsageError(
             "The scheduler asks for TLS, and no certificates were named",
             "Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, and DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and …__KEY.",
             where=address,
         )
+
+
+def _unreached(address: str, error: Exception) -> EngineError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return EngineError(
         f"No Dask scheduler answers: {reason}",
         "See that `dask scheduler` runs there, speaks tcp or tls as the address says, and is reached from here.",
