@@ -159,11 +159,11 @@ def _gather(crew: Crew, address: str) -> None:
         if crew.fit:
             break
         if crew.refused:
-            told = tuple(f"{name}: {why}" for name, why in crew.refused.items())
             raise EngineError(
-                "No worker of the cluster can grade", "Mend one of them, and run the same command again.",
-                where=address, log=told,
-            )  # fmt: skip
+                "No worker of the cluster can grade",
+                "Mend what they are refused for, and run the same command again.",
+                where=address,
+            )
         if time.monotonic() > deadline:
             fix = f"Start some: `dask worker {address} --nthreads 1`, where an engine and the grader are."
             raise EngineError(f"The cluster has had no worker for {NOBODY:g} s", fix, where=address)

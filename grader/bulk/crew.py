@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at who is there, and until one that was refused is asked again.
 LOOK, AGAIN = 1.0, 30.0
+_FOREIGN = ("ModuleNotFoundError", "ImportError", "AttributeError", "TypeError")
 
 
 @dataclass(frozen=True)
@@ -164,10 +165,11 @@ def _most(found: Iterable[Any]) -> Any:
 
 def _unlike(told: Any) -> str | None:
     """Why a worker cannot grade as this process would; empty when it can, None when it is gone."""
-    if isinstance(told, (ModuleNotFoundError, AttributeError, TypeError)):
-        return f"it has no grader, or not version {grader.__version__}; install that there ({told})"
     if isinstance(told, OSError):
         return None
+    # It comes as text, since what was asked could not even be read there.
+    if isinstance(told, Exception) and any(sign in repr(told) for sign in _FOREIGN):
+        return f"it has no grader, or another than version {grader.__version__}; install that there"
     if isinstance(told, Exception):
         return f"it cannot be asked: {told}"
     if told["grader"] != grader.__version__:

@@ -49,7 +49,7 @@ class Fakes:
         (FACTS | {"dask": "1.2.3"}, "it has Dask 1.2.3, here it is"),
         (FACTS | {"platform": "linux/arm64"}, "its engine is of linux/arm64, most others are of linux/amd64"),
         (FACTS | {"trouble": "No container engine answers. Start it"}, "No container engine answers. Start it"),
-        (ModuleNotFoundError("No module named 'grader'"), "it has no grader, or not version"),
+        (Exception("ModuleNotFoundError(\"No module named 'grader.bulk'\")"), "it has no grader, or another than"),
         (ValueError("odd"), "it cannot be asked: odd"),
     ],
 )
