@@ -118,7 +118,7 @@ def _started(workers: int) -> Iterator[distributed.LocalCluster]:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         started = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
+            n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
             protocol="tls", security=True, silence_logs=logging.CRITICAL,
         )  # fmt: skip
     finally:
@@ -201,6 +201,11 @@ class Cluster:
         threads = sum(member.threads for member in self.crew.fit.values())
         return max(1, min(threads, self._most or threads))
 
+    def nobody(self) -> str:
+        """Why nothing is graded, when nobody may."""
+        refused = [f"{name} ({why})" for name, why in self.crew.refused.items()]
+        return "no worker of the cluster can grade" + (f": {'; '.join(refused)}" if refused else "")
+
     def start(self) -> Seat:
         """One more of them."""
         return Seat(self)
@@ -230,46 +235,51 @@ class Seat:
 
     def begin(self, job: Job) -> None:
         """Reads the submission, and sends it. One that is refused has its verdict already."""
-        self._job, self._done, self._future, self._since = job, None, None, time.monotonic()
+        self._job, self._sent, self._done, self._future, self._since = job, None, None, None, time.monotonic()
+        self._go_on(job)
+
+    def ready(self) -> bool:
+        """Whether there is an answer, or will be none; what nobody is left to do is sent to somebody else."""
+        assert self._job is not None  # noqa: S101  # only busy ones are asked
+        if self._future is not None and not self._future.done() and not self._on & set(self._cluster.crew.present):
+            self.interrupt()
+        if self._future is None and self._done is None:
+            # Also when Ctrl-C came while it was begun.
+            self._go_on(self._job)
+        if self._future is None and self._done is None and time.monotonic() - self._since > NOBODY:
+            self._done = Done(self, self._job, None, self._cluster.nobody())
+        return self._done is not None or (self._future is not None and self._future.done())
+
+    def take(self) -> Done:
+        """What came of it; when Ctrl-C keeps it from telling, it is asked again."""
+        if self._done is None:
+            self._done = self._taken()
+        return self._done
+
+    def _taken(self) -> Done:
+        """Who has met a fault of ours is asked what it is before it gets more."""
+        assert self._job is not None  # noqa: S101  # only busy ones are asked
+        try:
+            address, result = self._future.result(timeout=ANSWER)
+        except (Exception, CancelledError, AsyncCancelledError) as error:  # noqa: BLE001  # never a learner's
+            return Done(self, self._job, None, _lost(error))
+        if result is None or is_ours(result):
+            self._cluster.crew.doubt(address)
+        return Done(self, self._job, result, f"worker {address} has lost the exercise")
+
+    def _go_on(self, job: Job) -> None:
         exercise, rubric = self._cluster.asked
         try:
-            found = collected(exercise, rubric, job.handed)
+            found = None if self._sent else collected(exercise, rubric, job.handed)
         except GraderError as error:
             self._done = Done(self, job, grading.refused(exercise, rubric, job.name, _placeless(error)).to_json())
             return
         except OSError as error:
             self._done = Done(self, job, None, f"it cannot be read: {error.strerror or error}")
             return
-        self._sent = (job.name, remote.as_packed(found.files, found.taken), found.ignored)
+        if found:
+            self._sent = (job.name, remote.as_packed(found.files, found.taken), found.ignored)
         self._submit()
-
-    def ready(self) -> bool:
-        """Whether there is an answer, or will be none; what nobody is left to do is sent to somebody else."""
-        if self._done or (self._future is not None and self._future.done()):
-            return True
-        if self._future is None or not self._on & set(self._cluster.crew.present):
-            self.interrupt()
-            self._submit()
-        if self._future is None and time.monotonic() - self._since > NOBODY:
-            assert self._job is not None  # noqa: S101  # only busy ones are asked
-            self._done = Done(self, self._job, None, self._nobody())
-        return self._done is not None
-
-    def take(self) -> Done:
-        """What came of it. Who has met a fault of ours is asked what it is before it gets more."""
-        job, self._job, self._sent = self._job, None, None
-        assert job is not None  # noqa: S101  # whoever asks has handed it one
-        if self._done:
-            return self._done
-        try:
-            address, result = self._future.result(timeout=ANSWER)
-        except (Exception, CancelledError, AsyncCancelledError) as error:  # noqa: BLE001  # never a learner's
-            return Done(self, job, None, _lost(error))
-        finally:
-            self._future = None
-        if result is None or is_ours(result):
-            self._cluster.crew.doubt(address)
-        return Done(self, job, result, f"worker {address} has lost the exercise")
 
     def _submit(self) -> None:
         fit = self._cluster.crew.fit
@@ -285,10 +295,6 @@ class Seat:
 
     def _tell(self, _future: object) -> None:
         self._cluster.news.set()
-
-    def _nobody(self) -> str:
-        refused = [f"{name} ({why})" for name, why in self._cluster.crew.refused.items()]
-        return "no worker of the cluster can grade" + (f": {'; '.join(refused)}" if refused else "")
 
     def interrupt(self) -> None:
         """What has begun on a worker goes on there, removes what it made, and counts for nothing."""
