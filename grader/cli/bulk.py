@@ -87,6 +87,9 @@ def bulk(  # noqa: PLR0913  # one parameter an option
 
     Ctrl-C lets what runs end; twice, and it is dropped.
 
+    --cluster takes `pip install 'image-grader[cluster]'`, and on each worker an engine and the same version of the
+    grader. Files that start one on SSH hosts, SLURM or Kubernetes come with the grader, in grader/bulk/clusters.
+
     Exit codes: 0 everybody has a verdict, 2 wrong usage, 3 some have none, through no fault of theirs, 130 interrupted.
     """
     from grader.bulk import journal, outcome, plan  # noqa: PLC0415

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import docker
 import pytest
+import yaml
 
+import grader
 from grader.bulk import remote
 from grader.engine import private
 from grader.engine.leftovers import RUN
@@ -210,3 +212,13 @@ def test_an_exercise_travels_whole(tmp_path: Path) -> None:
 def test_a_name_that_leads_elsewhere_is_not_written(name: str) -> None:
     assert not remote._is_plain(name)
     assert remote._is_plain("notes/todo list.txt")
+
+
+def test_the_files_to_copy_name_this_version() -> None:
+    folder = Path(grader.__file__).parent / "bulk/clusters"
+    assert sorted(path.name for path in folder.glob("*.*")) == ["kubernetes.yaml", "slurm.py", "ssh.py"]
+    text = (folder / "kubernetes.yaml").read_text()
+    cluster, _policy = yaml.safe_load_all(text)
+    containers = [kind["spec"]["containers"][0] for kind in (cluster["spec"]["worker"], cluster["spec"]["scheduler"])]
+    assert {container["image"].rpartition(":")[2] for container in containers} == {grader.__version__}
+    assert f"image-grader[cluster]=={grader.__version__}" in text
