@@ -6,12 +6,8 @@ files of a submission travel with its task; only the process that runs `grader b
 
 from __future__ import annotations
 
-import logging
-import re
-import signal
 import threading
 import time
-import warnings
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,30 +16,29 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 import distributed
-from distributed.versions import VersionMismatchWarning
 
 from grader import grading
 from grader.bulk import remote
-from grader.bulk.crew import Crew, Member
+from grader.bulk.crew import Crew
 from grader.bulk.one import collected
 from grader.bulk.pool import Done
 from grader.bulk.run import is_ours
-from grader.engine import leftovers
-from grader.engine.connect import connect
-from grader.errors import EngineError, GraderError, SubmissionError, UsageError
+from grader.bulk.scheduler import ANSWER, reached
+from grader.errors import EngineError, GraderError, SubmissionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from grader.bulk.pool import Job
+    from grader.bulk.scheduler import Scheduler
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.bases import Base
 
-#: Seconds that a scheduler has to answer, and that a cluster may be without anybody who may grade.
-ANSWER, NOBODY = 10.0, 60.0
-_LOCAL = re.compile(r"local(?::(?P<workers>[1-9]\d{0,2}))?")
-_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://\S+:\d{1,5}")
+#: Seconds that a cluster may be without anybody who may grade.
+NOBODY = 60.0
+#: Times that a submission is sent again because the scheduler was lost, or whoever might grade it, before it is told.
+_SENDS = 3
 
 
 @contextmanager
@@ -55,100 +50,14 @@ def opened(  # noqa: PLR0913  # what a command lets its user say
     ``most`` bounds the gradings at a time; ``tell`` gets a line for each worker that is refused. Raises ``UsageError``
     for what is no address, and ``EngineError`` for a cluster that cannot be used.
     """
-    # What it reports of connections is told by us, in the words of a run.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     work = remote.pack(exercise.path, rubric.settings.bases, stand_ins=stand_ins)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
-        client = stack.enter_context(_connected(address))
-        crew = Crew(lambda: _present(client), _asker(client), work, tell)
+        scheduler = stack.enter_context(reached(address))
+        crew = Crew(scheduler.present, scheduler.ask, work, tell)
         stack.callback(crew.end)
         _gather(crew, address)
-        yield Cluster(client, crew, work, (exercise, rubric), most)
-
-
-@contextmanager
-def _connected(address: str) -> Iterator[distributed.Client]:
-    local = _LOCAL.fullmatch(address)
-    _check(address)
-    with ExitStack() as stack:
-        try:
-            with warnings.catch_warnings():
-                # Told below, where it is certain to end in an error.
-                warnings.simplefilter("ignore", VersionMismatchWarning)
-                place = stack.enter_context(_started(int(local["workers"] or 2))) if local else address
-                client = stack.enter_context(distributed.Client(place, timeout=ANSWER, set_as_default=False))
-            theirs = client.sync(client.scheduler.versions)["packages"]["distributed"]
-        except Exception as error:
-            raise _unreached(address, error) from error
-        if theirs != remote.dask():
-            raise EngineError(
-                f"The scheduler has Dask {theirs}, here it is {remote.dask()}; they do not go together",
-                f"Install the same here (`pip install distributed=={theirs}`), or there.",
-                where=address,
-            )
-        yield client
-
-
-def _check(address: str) -> None:
-    if not _LOCAL.fullmatch(address) and not _ADDRESS.fullmatch(address):
-        fix = "It reads tcp://HOST:8786, tls://HOST:8786, or local:2 for two workers on this machine."
-        raise UsageError(f"This is no address of a Dask scheduler: {address}", fix, where="--cluster")
-    if address.startswith("tls://") and not dask.config.get("distributed.comm.tls.ca-file", None):
-        raise UsageError(
-            "The scheduler asks for TLS, and no certificates were named",
-            "Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, and DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and …__KEY.",
-            where=address,
-        )
-
-
-def _unreached(address: str, error: Exception) -> EngineError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return EngineError(
-        f"No Dask scheduler answers: {reason}",
-        "See that `dask scheduler` runs there, speaks tcp or tls as the address says, and is reached from here.",
-        where=address,
-    )
-
-
-@contextmanager
-def _started(workers: int) -> Iterator[distributed.LocalCluster]:
-    """A cluster here, which nobody else on this machine can talk to: its certificates are in memory alone."""
-    # Inherited: Ctrl-C, which a terminal sends to all processes alike, is for who began the run to heed.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        started = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
-            protocol="tls", security=True, silence_logs=logging.CRITICAL,
-        )  # fmt: skip
-    finally:
-        signal.signal(signal.SIGINT, before)
-    try:
-        with started:
-            yield started
-    finally:
-        # What a worker could not: it was ended over its work.
-        with suppress(OSError, GraderError):
-            leftovers.sweep(connect())
-
-
-def _present(client: distributed.Client) -> dict[str, Member]:
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    return {address: Member(_name(address, told), int(told["nthreads"])) for address, told in workers.items()}
-
-
-def _name(address: str, told: Mapping[str, Any]) -> str:
-    """As a person would say which: its address, with the name that it was given, and its host's where that tells."""
-    given = str(told.get("name", address))
-    return address if given == address else f"{given} ({address})"
-
-
-def _asker(client: distributed.Client) -> Callable[..., Mapping[str, Any]]:
-    def ask(addresses: Sequence[str], function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
-        told: Mapping[str, Any] = client.run(function, *arguments, workers=list(addresses), on_error="return")
-        return told
-
-    return ask
+        yield Cluster(scheduler, crew, work, (exercise, rubric), most)
 
 
 def _gather(crew: Crew, address: str) -> None:
@@ -176,14 +85,14 @@ class Cluster:
 
     def __init__(
         self,
-        client: distributed.Client,
+        scheduler: Scheduler,
         crew: Crew,
         work: remote.Exercise,
         asked: tuple[Exercise, Rubric],
         most: int | None,
     ) -> None:
         """``asked`` is what ``work`` is made of; ``most`` bounds the gradings at a time."""
-        self.client = client
+        self.scheduler = scheduler
         self.crew = crew
         self.work = work
         self.asked = asked
@@ -203,6 +112,8 @@ class Cluster:
 
     def nobody(self) -> str:
         """Why nothing is graded, when nobody may."""
+        if self.crew.away:
+            return self.crew.away
         refused = [f"{name} ({why})" for name, why in self.crew.refused.items()]
         return "no worker of the cluster can grade" + (f": {'; '.join(refused)}" if refused else "")
 
@@ -231,24 +142,35 @@ class Seat:
         self._future: Any = None
         self._on: frozenset[str] = frozenset()
         self._since = 0.0
+        self._sends = 0
         self._done: Done | None = None
 
     def begin(self, job: Job) -> None:
         """Reads the submission, and sends it. One that is refused has its verdict already."""
         self._job, self._sent, self._done, self._future, self._since = job, None, None, None, time.monotonic()
+        self._sends = 0
         self._go_on(job)
 
     def ready(self) -> bool:
         """Whether there is an answer, or will be none; what nobody is left to do is sent to somebody else."""
         assert self._job is not None  # noqa: S101  # only busy ones are asked
-        if self._future is not None and not self._future.done() and not self._on & set(self._cluster.crew.present):
+        if self._future is not None and self._is_dropped():
             self.interrupt()
+            self._since = time.monotonic()
+            if self._sends >= _SENDS:
+                self._done = Done(self, self._job, None, self._cluster.nobody())
         if self._future is None and self._done is None:
             # Also when Ctrl-C came while it was begun.
             self._go_on(self._job)
         if self._future is None and self._done is None and time.monotonic() - self._since > NOBODY:
             self._done = Done(self, self._job, None, self._cluster.nobody())
         return self._done is not None or (self._future is not None and self._future.done())
+
+    def _is_dropped(self) -> bool:
+        """Whether nobody is at it any more: the scheduler has gone, or all who might have been."""
+        if self._future.done():
+            return bool(self._future.cancelled())
+        return not self._on & set(self._cluster.crew.present)
 
     def take(self) -> Done:
         """What came of it; when Ctrl-C keeps it from telling, it is asked again."""
@@ -287,11 +209,11 @@ class Seat:
             return
         self._on = frozenset(fit)
         with suppress(Exception):  # a scheduler that is away; it is tried again
-            self._future = self._cluster.client.submit(
-                remote.grade, self._cluster.work.digest, *self._sent,
-                workers=sorted(fit), allow_other_workers=False, pure=False,
-            )  # fmt: skip
+            self._future = self._cluster.scheduler.submit(
+                sorted(fit), remote.grade, self._cluster.work.digest, *self._sent
+            )
             self._future.add_done_callback(self._tell)
+            self._sends += 1
 
     def _tell(self, _future: object) -> None:
         self._cluster.news.set()

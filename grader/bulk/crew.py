@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +50,7 @@ class Crew:
         self.present: Mapping[str, Member] = {}
         self.bases: tuple[Base, ...] = ()
         self.refused: dict[str, str] = {}
+        self.away = ""
         self._present = present
         self._ask = ask
         self._exercise = exercise
@@ -106,9 +106,19 @@ class Crew:
 
     def _go(self) -> None:
         while not self._over.wait(LOOK):
-            # A scheduler that is away: there is nobody to be asked, and `present` stays as it was.
-            with suppress(Exception):
+            try:
                 self.look()
+            except Exception as error:  # noqa: BLE001  # whatever it is, nobody can be asked
+                self._lose(str(error))
+            else:
+                self.away = ""
+
+    def _lose(self, why: str) -> None:
+        """The scheduler is away. Those who come back with it are asked anew."""
+        self.present, self._fit, self._asked = {}, {}, {}
+        if not self.away:
+            self.away = f"the scheduler is away: {why}"
+            self._tell(self.away)
 
     # --- who is asked -------------------------------------------------------------------------------------------------
 

@@ -124,7 +124,8 @@ def _lost(exercise: Exercise, rubric: Rubric, name: str, why: str) -> dict[str, 
     from grader import grading  # noqa: PLC0415
     from grader.errors import EngineError  # noqa: PLC0415
 
-    error = EngineError(f"Not graded: {why}", "Run the same command again.")
+    # The reason of a pause is that of a submission before.
+    error = EngineError(f"Not graded: {why.removeprefix('Not graded: ')}", "Run the same command again.")
     return grading.refused(exercise, rubric, name, error).to_json()
 
 
