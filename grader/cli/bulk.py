@@ -60,7 +60,7 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
 )  # fmt: skip
 @click.option(
     "--cluster", default="", metavar="ADDRESS",
-    help="Grade on the workers of a Dask scheduler (tcp://HOST:8786), or on as many here (local:2).",
+    help="Grade on the workers of a Dask scheduler (tcp://HOST:8786), or on two here (local:2).",
 )  # fmt: skip
 @yes_option
 @course_option
