@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,15 @@ from grader.errors import GraderError, SubmissionError
 from grader.submission.files import DOCKERFILE, Limits, collect
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from grader.bulk.pool import Job, Setting
     from grader.bulk.roster import Handed
-    from grader.bulk.workers import Job, Setting
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.connect import Engine
+    from grader.submission.files import Submission
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,19 @@ class Fingerprint:
 
 def fingerprint(exercise: Exercise, rubric: Rubric, handed: Handed) -> Fingerprint:
     """Reads a submission. Raises what is not the learner's to mend, such as a repository that is not reached."""
-    settings = rubric.settings
-    limits = Limits(dockerfile=settings.dockerfile_limit, context=settings.context_limit)
     try:
-        with opened(handed) as folder:
-            found = collect(exercise.starter, folder, settings.submit, limits=limits)
+        found = collected(exercise, rubric, handed)
     except SubmissionError as error:
         return Fingerprint(f"refused:{hashlib.sha256(f'{error.what} {error.fix}'.encode()).hexdigest()}", "")
     return Fingerprint(found.digest, _shape(found.files[DOCKERFILE].data) if DOCKERFILE in found.taken else "")
+
+
+def collected(exercise: Exercise, rubric: Rubric, handed: Handed) -> Submission:
+    """The files that are graded. Raises ``SubmissionError`` for what the learner has to mend, and what else is not."""
+    settings = rubric.settings
+    limits = Limits(dockerfile=settings.dockerfile_limit, context=settings.context_limit)
+    with opened(handed) as folder:
+        return collect(exercise.starter, folder, settings.submit, limits=limits)
 
 
 def _shape(dockerfile: bytes) -> str:
@@ -77,21 +85,28 @@ class Grader:
 
     def grade(self, job: Job) -> dict[str, Any]:
         """The verdict as a ``grader.result/1`` object; whatever goes wrong is in it."""
+        return self._told(job.name, opened(job.handed))
+
+    def grade_folder(self, name: str, folder: Path) -> dict[str, Any]:
+        """The same for the very folder that holds the files."""
+        return self._told(name, nullcontext(folder))
+
+    def _told(self, name: str, place: AbstractContextManager[Path]) -> dict[str, Any]:
         try:
-            with opened(job.handed) as folder:
+            with place as folder:
                 request = grading.Request(
                     self._exercise,
                     self._rubric,
                     folder,
                     engine=self._connected,
-                    name=job.name,
+                    name=name,
                     stand_ins=self._setting.stand_ins,
                 )
                 return _anywhere(grading.grade(request).to_json(), folder)
         except GraderError as error:
-            return grading.refused(self._exercise, self._rubric, job.name, error).to_json()
+            return grading.refused(self._exercise, self._rubric, name, error).to_json()
         except Exception as error:  # noqa: BLE001  # a bug of ours is a verdict of its own, and the run goes on
-            return grading.refused(self._exercise, self._rubric, job.name, judging.bug(error)).to_json()
+            return grading.refused(self._exercise, self._rubric, name, judging.bug(error)).to_json()
 
     def _connected(self) -> Engine:
         """The engine; another connection to it when the last one has failed."""

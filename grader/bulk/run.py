@@ -11,16 +11,16 @@ import itertools
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
-from grader.bulk import workers
 from grader.bulk.pause import Pause
-from grader.bulk.workers import Done, Job, Worker
+from grader.bulk.pool import Job, W
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from grader.bulk.journal import Journal, Key
+    from grader.bulk.pool import Done, Pool
     from grader.bulk.roster import Handed
 
 #: Seconds to the second and the third try of what failed through no fault of the learner's.
@@ -61,20 +61,19 @@ class Watcher(Protocol):
         """How it is; told twice a second, and whenever something has changed."""
 
 
-class Run:
+class Run(Generic[W]):
     """The submissions of one run; made of whatever has to be graded, then `go`."""
 
-    def __init__(  # noqa: PLR0913  # what a run is made of
+    def __init__(
         self,
         tasks: Iterable[Task],
         journal: Journal,
         watcher: Watcher,
         *,
-        jobs: int,
-        start: Callable[[], Worker],
+        pool: Pool[W],
         lost: Callable[[str, str], dict[str, Any]],
     ) -> None:
-        """``jobs`` are graded at a time, by workers that ``start`` makes.
+        """They are graded by the workers of ``pool``, as many at a time as it has room for.
 
         ``lost`` makes the result of a submission, by its learner's name, that no worker has brought one of, and why.
         """
@@ -83,12 +82,11 @@ class Run:
         self._numbers = itertools.count()
         self._journal = journal
         self._watcher = watcher
-        self._jobs = jobs
-        self._start = start
+        self._pool = pool
         self._lost = lost
-        self._pause = Pause(after=max(3, 2 * jobs))
+        self._pause = Pause(after=max(3, 2 * min(pool.room, len(self._ready))))
         self._tries: Counter[Key] = Counter()
-        self._workers: dict[Worker, Task | None] = {}
+        self._workers: dict[W, Task | None] = {}
         self._ending = False
 
     def go(self, patience: float) -> None:
@@ -135,11 +133,11 @@ class Run:
             # Nothing runs: something waits for its time to come.
             time.sleep(min(_LOOK, 0.1))
             return
-        for worker in workers.wait(self._busy, _LOOK):
-            self._take(worker.take())
+        for worker in self._pool.wait(self._busy, _LOOK):
+            self._take(worker, worker.take())
 
     @property
-    def _busy(self) -> list[Worker]:
+    def _busy(self) -> list[W]:
         return [worker for worker, task in self._workers.items() if task]
 
     @property
@@ -151,7 +149,7 @@ class Run:
         return State(len(self._busy), self._waiting, self._pause.reason)
 
     def _hand_out(self) -> None:
-        most = 1 if self._pause.reason else self._jobs
+        most = 1 if self._pause.reason else self._pool.room
         while self._ready and len(self._busy) < most and self._pause.may_try:
             task = self._ready.popleft()
             if not task.again and self._journal.status(task.key) in ("passed", "failed"):
@@ -161,18 +159,18 @@ class Run:
             self._workers[worker] = task
             worker.begin(Job(task.name, task.handed))
 
-    def _idle(self) -> Worker:
+    def _idle(self) -> W:
         for worker in [worker for worker, task in self._workers.items() if not task]:
             if worker.alive:
                 return worker
             del self._workers[worker]
-        return self._start()
+        return self._pool.start()
 
     # --- what comes back ----------------------------------------------------------------------------------------------
 
-    def _take(self, done: Done) -> None:
-        task = self._workers[done.worker]
-        self._workers[done.worker] = None
+    def _take(self, worker: W, done: Done) -> None:
+        task = self._workers[worker]
+        self._workers[worker] = None
         assert task is not None  # noqa: S101  # only busy ones are asked
         result = done.result or self._lost(task.name, done.why)
         if not is_ours(result):

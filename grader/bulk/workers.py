@@ -11,45 +11,19 @@ import multiprocessing
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing import connection as connections
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from grader.bulk.pool import Done
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
-    from grader.bulk.roster import Handed
+    from grader.bulk.pool import Job, Setting
 
 #: Seconds that a worker has to remove what it has made, before it is left to do so alone.
 _PATIENCE = 30.0
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What every worker is told: the exercise's folder, and whether stand-ins for base images were agreed to."""
-
-    exercise: Path
-    stand_ins: bool
-
-
-@dataclass(frozen=True)
-class Job:
-    """One submission to be graded; ``name`` is whose it is."""
-
-    name: str
-    handed: Handed
-
-
-@dataclass(frozen=True)
-class Done:
-    """What came of a job: a ``grader.result/1`` object, or, with None, why the worker ended before it had one."""
-
-    worker: Worker
-    job: Job
-    result: dict[str, Any] | None
-    why: str = ""
 
 
 class Worker:
@@ -105,10 +79,22 @@ class Worker:
         self._process.join(_PATIENCE)
 
 
-def wait(busy: Sequence[Worker], seconds: float) -> Sequence[Worker]:
-    """Those that have an answer, or have died; none when ``seconds`` have passed."""
-    ready = connections.wait([worker.pipe for worker in busy], seconds)
-    return [worker for worker in busy if worker.pipe in ready]
+class Processes:
+    """As many of them as grade at a time on this machine."""
+
+    def __init__(self, setting: Setting, room: int) -> None:
+        """None is started yet."""
+        self.room = room
+        self._setting = setting
+
+    def start(self) -> Worker:
+        """One more process."""
+        return Worker(self._setting)
+
+    def wait(self, busy: Sequence[Worker], seconds: float) -> Sequence[Worker]:
+        """Those that have an answer, or have died; none when ``seconds`` have passed."""
+        ready = connections.wait([worker.pipe for worker in busy], seconds)
+        return [worker for worker in busy if worker.pipe in ready]
 
 
 def most() -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,20 @@ from grader.cli.options import course_option, plain_option, yes_option
 from grader.errors import ExitCode, GraderError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from grader.bulk.outcome import Outcome
+    from grader.bulk.pool import Pool
     from grader.bulk.roster import Learner
     from grader.bulk.run import State, Task
+    from grader.course.exercise import Exercise
+    from grader.course.rubric import Rubric
     from grader.engine.bases import Base
     from grader.engine.connect import Engine
+
+    #: Where gradings are done, and the base images there.
+    Place = tuple[Pool[Any], tuple[Base, ...]]
 
 _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
 
@@ -51,6 +59,10 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
     "--patience", type=float, default=60, show_default=True, metavar="MINUTES",
     help="How long a run pauses for an engine or a registry that fails.",
 )  # fmt: skip
+@click.option(
+    "--cluster", default="", metavar="ADDRESS",
+    help="Grade on the workers of a Dask scheduler (tcp://HOST:8786), or on two here (local:2).",
+)  # fmt: skip
 @yes_option
 @course_option
 @plain_option
@@ -65,6 +77,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     rerun: str,
     systems: tuple[str, ...],
     patience: float,
+    cluster: str,
     yes: bool,
     course: Path | None,
     plain: bool,
@@ -77,48 +90,76 @@ def bulk(  # noqa: PLR0913  # one parameter an option
 
     Ctrl-C lets what runs end; twice, and it is dropped.
 
+    --cluster takes `pip install 'image-grader[cluster]'`, and on each worker an engine and the same version of the
+    grader. Files that start one on SSH hosts, SLURM or Kubernetes come with the grader, in grader/bulk/clusters.
+
     Exit codes: 0 everybody has a verdict, 2 wrong usage, 3 some have none, through no fault of theirs, 130 interrupted.
     """
-    from grader import grading  # noqa: PLC0415
-    from grader.bulk import journal, outcome, plan, workers  # noqa: PLC0415
+    from grader.bulk import journal, outcome, plan  # noqa: PLC0415
     from grader.bulk import roster as rosters  # noqa: PLC0415
     from grader.bulk.run import Run  # noqa: PLC0415
     from grader.cli.grade import load  # noqa: PLC0415
-    from grader.errors import EngineError  # noqa: PLC0415
 
     learners = rosters.read(submissions, roster)
     _known(rerun, learners)
     chosen, rubric = load(exercise, course)
     options = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts, "--for": systems}
-    again = _again((exercise, submissions), options | {"--yes": yes})
+    again = _again((exercise, submissions), options | {"--cluster": cluster, "--yes": yes})
     asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
-    setting = workers.Setting(chosen.path, stand_ins=yes)
-    engine, bases = _bases(rubric.settings.bases, yes=yes, plain=plain)
     watcher = _Watcher(plain=plain)
-    with journal.opened(out / "journal.db") as kept:
+    place = _cluster(cluster, watcher.say) if cluster else partial(_here, plain=plain)
+    with place(chosen, rubric, jobs=jobs, yes=yes) as (pool, bases), journal.opened(out / "journal.db") as kept:
         rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
         tasks = plan.tasks(rows, kept, rerun)
         keys = [row.key for row in rows if row.key]
         watcher.begin(len(tasks), len(set(keys)), len(keys))
-        run = Run(
-            tasks,
-            kept,
-            watcher,
-            jobs=min(jobs or workers.most(), max(1, len(tasks))),
-            start=lambda: workers.Worker(setting),
-            lost=lambda name, why: grading.refused(
-                chosen, rubric, name, EngineError(f"Not graded: {why}", "Run the same command again.")
-            ).to_json(),
-        )
+        run = Run(tasks, kept, watcher, pool=pool, lost=partial(_lost, chosen, rubric))
         try:
             run.go(patience * 60)
         except KeyboardInterrupt:
             watcher.stopped()
             raise
         finally:
-            _sweep(engine)
             written = outcome.write(out, rows, kept, learners, asked)
     return _summary(written, out)
+
+
+def _lost(exercise: Exercise, rubric: Rubric, name: str, why: str) -> dict[str, Any]:
+    from grader import grading  # noqa: PLC0415
+    from grader.errors import EngineError  # noqa: PLC0415
+
+    # The reason of a pause is that of a submission before.
+    error = EngineError(f"Not graded: {why.removeprefix('Not graded: ')}", "Run the same command again.")
+    return grading.refused(exercise, rubric, name, error).to_json()
+
+
+@contextmanager
+def _here(exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, plain: bool) -> Iterator[Place]:
+    """Processes of this machine, and its engine."""
+    from grader.bulk import workers  # noqa: PLC0415
+    from grader.bulk.pool import Setting  # noqa: PLC0415
+
+    engine, bases = _bases(rubric.settings.bases, yes=yes, plain=plain)
+    try:
+        yield workers.Processes(Setting(exercise.path, stand_ins=yes), jobs or workers.most()), bases
+    finally:
+        _sweep(engine)
+
+
+def _cluster(address: str, tell: Callable[[str], None]) -> Callable[..., AbstractContextManager[Place]]:
+    """The workers of a cluster, and the engines there."""
+    try:
+        from grader.bulk import cluster  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        fix = "Install it: pip install 'image-grader[cluster]'"
+        raise UsageError(f"A cluster takes Dask, and {error.name} is not installed", fix, where="--cluster") from error
+
+    @contextmanager
+    def there(exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool) -> Iterator[Place]:
+        with cluster.opened(address, exercise, rubric, stand_ins=yes, most=jobs, tell=tell) as found:
+            yield found, found.bases
+
+    return there
 
 
 def _bases(references: tuple[str, ...], *, yes: bool, plain: bool) -> tuple[Engine, tuple[Base, ...]]:
@@ -202,19 +243,19 @@ class _Watcher:
         known, same = distinct - tasks, handed_in - distinct
         told += [f"{known} {'has' if known == 1 else 'have'} a verdict already"] if known else []
         told += [f"{same} more {'has' if same == 1 else 'have'} the same files as one of these"] if same else []
-        self._say("; ".join(told))
+        self.say("; ".join(told))
 
     def verdict(self, task: Task, result: dict[str, Any]) -> None:
         from grader.reports._text import one_line  # noqa: PLC0415
 
         self._done[result["status"]] += 1
         score = "" if result["score"] is None else f"  {result['score']:g} of {result['max_score']:g}"
-        self._say(f"{_WORDS[result['status']]:<8}{one_line(task.name)}{score}")
+        self.say(f"{_WORDS[result['status']]:<8}{one_line(task.name)}{score}")
 
     def now(self, state: State) -> None:
         if state.paused != self._paused:
             self._paused = state.paused
-            self._say(f"paused: {state.paused}; trying again from time to time" if state.paused else "going on")
+            self.say(f"paused: {state.paused}; trying again from time to time" if state.paused else "going on")
         if not self._live:
             return
         done = sum(self._done.values())
@@ -228,9 +269,10 @@ class _Watcher:
             self._shown = line
 
     def stopped(self) -> None:
-        self._say("stopped; what was graded is kept, and the same command again goes on from there")
+        self.say("stopped; what was graded is kept, and the same command again goes on from there")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line of its own."""
         wipe = "\r\x1b[K" if self._shown else ""
         sys.stderr.write(f"{wipe}{text}\n")
         sys.stderr.flush()

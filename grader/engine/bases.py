@@ -93,6 +93,13 @@ def remove_stand_ins(engine: Engine) -> list[str]:
     return [reference for reference in standin.RECIPES if standin.remove(engine, reference)]
 
 
+def content(engine: Engine, base: Base) -> str:
+    """A digest over the layers of a base image: the same on every engine, where ids differ with the image store."""
+    image = standin.inspect(engine, base.reference) or {}
+    layers: Sequence[str] = image.get("RootFS", {}).get("Layers") or ()
+    return hashlib.sha256("\n".join(layers).encode()).hexdigest()
+
+
 def _pulls(puller: Puller, references: Sequence[str]) -> dict[str, Part[None]]:
     """The pulls of absent images, begun already where there are several."""
     pulls = {reference: Part(partial(_pull, puller, reference)) for reference in references}

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.bulk import pause, run, workers
+from grader.bulk import pause, run
 from grader.bulk.journal import Key, opened
 from grader.bulk.pause import Pause
+from grader.bulk.pool import Done, Job
 from grader.bulk.roster import Handed
 from grader.bulk.run import Run, State, Task
-from grader.bulk.workers import Done, Job
 from grader.cli.bulk import _Watcher
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class FakeWorker:
         assert self._job is not None
         found = self.answer(self._job.name)
         self.alive = found is not None
-        return Done(self, self._job, found, "it died")  # type: ignore[arg-type]
+        return Done(self, self._job, found, "it died")
 
     def interrupt(self) -> None:
         self.ends.append("interrupted")
@@ -56,6 +56,15 @@ class FakeWorker:
 
     def join(self) -> None:
         self.ends.append("joined")
+
+
+class FakePool:
+    def __init__(self, start: Callable[[], FakeWorker], room: int = 1) -> None:
+        self.start = start
+        self.room = room
+
+    def wait(self, busy: Sequence[FakeWorker], _seconds: float) -> Sequence[FakeWorker]:
+        return list(busy)
 
 
 class Seen:
@@ -79,10 +88,6 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def all_of_them(busy: Sequence[Any], _seconds: float) -> Sequence[Any]:
-        return list(busy)
-
-    monkeypatch.setattr(workers, "wait", all_of_them)
     monkeypatch.setattr(run, "RETRIES", (0.0, 0.0))
     monkeypatch.setattr(pause, "FIRST", 0.01)
     monkeypatch.setattr(pause, "MOST", 0.01)
@@ -101,11 +106,11 @@ def graded(
 ) -> tuple[Seen, list[FakeWorker]]:
     seen, started = Seen(), list[FakeWorker]()
 
-    def start() -> Any:
+    def start() -> FakeWorker:
         started.append(FakeWorker(answer))
         return started[-1]
 
-    Run(tasks(*names), journal, seen, jobs=jobs, start=start, lost=lost).go(patience)
+    Run(tasks(*names), journal, seen, pool=FakePool(start, jobs), lost=lost).go(patience)
     return seen, started
 
 
@@ -129,7 +134,7 @@ def test_what_another_run_has_graded_meanwhile_is_taken_unless_it_was_asked_for(
         journal.keep(task.key, result("failed"))
     seen = Seen()
     again = replace(b, again=True)
-    Run([a, again], journal, seen, jobs=1, start=lambda: FakeWorker(answer), lost=lost).go(60)  # type: ignore[arg-type,return-value]
+    Run([a, again], journal, seen, pool=FakePool(lambda: FakeWorker(answer)), lost=lost).go(60)
     assert asked == ["b"]
     assert sorted(seen.verdicts) == [("a", "failed"), ("b", "passed")]
 
@@ -222,12 +227,12 @@ def test_ctrl_c_ends_what_runs_and_twice_drops_it(journal: Journal, times: int) 
         def take(self) -> Done:
             return super().take()
 
-    def start() -> Any:
+    def start() -> FakeWorker:
         started.append(Patient(answer))
         return started[-1]
 
     with pytest.raises(KeyboardInterrupt):
-        Run(tasks(*"abc"), journal, seen, jobs=1, start=start, lost=lost).go(60)
+        Run(tasks(*"abc"), journal, seen, pool=FakePool(start), lost=lost).go(60)
     assert len(seen.verdicts) == (1 if times == 1 else 0), "what runs is ended; nothing more is begun"
     assert started[0].ends == ["interrupted", "ended", "joined"]
 
