@@ -38,7 +38,8 @@ def engine() -> Iterator[Engine]:
     """An engine that answers, with all base images present; installed and started by the suite when there is none."""
     ran_before = private.running()
     found = connect(agreed=True, progress=_tell)
-    bases.ensure(found, BASES, stand_ins=True, progress=_tell)
+    # All that the course asks for: `grader doctor` says of an engine without them that something is missing.
+    bases.ensure(found, (*BASES, f"{BASES[-1]}:nonroot"), stand_ins=True, progress=_tell)
     before = _contents(found)
     with watching(found) as agreement:
         yield found
