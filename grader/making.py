@@ -95,9 +95,9 @@ class Maker:
 
     def seen(self) -> Seen:
         """What there was to see so far."""
-        app, submission = self.subject.parts.app.made, self.submission.made
+        submission = self.submission.made
         written = submission.files[DOCKERFILE].data if submission else b""
-        return Seen(written, self.first_build.steps if self.first_build else (), app.log() if app else ())
+        return Seen(written, self.first_build.steps if self.first_build else ())
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a grading went through: the Dockerfile as it was graded, the steps of its build, also of one that failed,
-    and what the app last printed.
+    """What a grading went through beside its result: the Dockerfile as it was graded, and the steps of its build with
+    their whole logs, also of one that failed.
     """
 
     dockerfile: bytes = b""
     steps: tuple[Step, ...] = ()
-    app_log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

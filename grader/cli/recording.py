@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
-    from grader.learn.progress import Record, Store
+    from grader.learn.progress import Last, Record, Store
     from grader.result import GradeResult
 
 T = TypeVar("T")
@@ -59,11 +59,16 @@ class Recording:
         if self._record is None or not failed or result.status is Status.ERROR:
             return False
         from grader.learn import hints  # noqa: PLC0415
-        from grader.learn.progress import Last  # noqa: PLC0415
 
-        last = Last(result.to_json(), tuple(dockerfile), str(self._folder), self._rubric.hint_costs)
+        last = self.last(result, dockerfile)
         taken = {(each.check, each.key) for each in self._record.hints}
         return any(hints.upcoming(last, verdict, taken) for verdict in hints.failed(last))
+
+    def last(self, result: GradeResult, dockerfile: Sequence[str]) -> Last:
+        """What hints on this result are worked out from, kept or not."""
+        from grader.learn.progress import Last  # noqa: PLC0415
+
+        return Last(result.to_json(), tuple(dockerfile), str(self._folder), self._rubric.hint_costs)
 
     def keep(self, result: GradeResult, dockerfile: Sequence[str]) -> None:
         """Takes the result down, once it has been told."""

@@ -21,7 +21,6 @@ from grader.course.units import human_time
 from grader.files import written
 from grader.learn import starters
 from grader.learn.changes import changes
-from grader.learn.progress import Last
 from grader.learn.watch import Run, Task, Watch
 from grader.reports import Telling
 from grader.reports._text import last_state, one_line
@@ -126,7 +125,7 @@ class Screen:
 
     def verdict(self, run: Run, before: Run | None) -> None:
         """The verdict, as `grade` prints it and keeps it."""
-        recording = Recording(run.task.exercise, run.task.rubric, run.task.folder, partial=False)
+        recording = _recording(run)
         run = replace(run, result=recording.counted(run.result))
         # As it was told: hints that cost points have been taken off.
         before = self._last if before else None
@@ -163,12 +162,7 @@ class Screen:
             self.say(KEYS)
 
     def _hint(self, run: Run) -> list[str]:
-        last = Last(
-            run.result.to_json(),
-            lines_of(run.seen.dockerfile),
-            str(run.task.folder.resolve()),
-            run.task.rubric.hint_costs,
-        )
+        last = _recording(run).last(run.result, lines_of(run.seen.dockerfile))
         return hint.one_more(run.task.exercise, last, self._hinted)
 
     def _changes(self, run: Run) -> list[str]:
@@ -176,7 +170,8 @@ class Screen:
 
     def _app_log(self, run: Run) -> list[str]:
         evidence = [check.evidence.get("app_log") or () for check in run.result.checks]
-        log: Sequence[str] = run.seen.app_log or next((found for found in evidence if found), ())
+        app = run.result.app
+        log: Sequence[str] = (app and app.log) or next((found for found in evidence if found), ())
         return ["What the app printed:", *self._indented(log)] if log else ["The app printed nothing, or was not run."]
 
     def _build_log(self, run: Run) -> list[str]:
@@ -197,8 +192,6 @@ class Screen:
         return more + [f"  | {last_state(line).rstrip()}" for line in shown]
 
     def _report(self, run: Run) -> list[str]:
-        if not reports.exists("html"):
-            return ["This version of the grader has no HTML report."]
         import platformdirs  # noqa: PLC0415
 
         path = platformdirs.user_cache_path("image-grader") / "reports" / f"{run.task.exercise.id}.html"
@@ -226,6 +219,11 @@ class Screen:
 
         screen = terminal.console(sys.stdout)
         return "\n".join(part.plain.rstrip() for part in Text(line).wrap(screen, screen.width)) or ""
+
+
+def _recording(run: Run) -> Recording:
+    """A run's part in a learner's progress."""
+    return Recording(run.task.exercise, run.task.rubric, run.task.folder, partial=False)
 
 
 def _open(path: Path) -> bool:
