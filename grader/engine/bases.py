@@ -65,9 +65,9 @@ def ensure(  # noqa: PLR0913 - what a command lets its user say
         pulls = _pulls(puller, [reference for reference, image in images.items() if image is None])
         return tuple(
             _fetch(puller, reference, pulls[reference], allowed=allowed)
-            if image is None
+            if (image := images[reference]) is None
             else _kept(puller, reference, image, allowed=allowed, refresh=refresh)
-            for reference, image in ((reference, images[reference]) for reference in references)
+            for reference in references
         )
     except (sdk.errors.DockerException, sdk.requests.RequestException) as error:
         raise EngineError(

@@ -203,17 +203,9 @@ class Client:
 
     # --- how they are made --------------------------------------------------------------------------------------------
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, bool | str] = MappingProxyType({}),
-        *,
-        data: bytes | None = None,
-        prefix: str | None = None,
-    ) -> Any:
-        """What the engine answers, None for an empty body."""
-        content = self._content(method, path, params, data=data, prefix=prefix)
+    def _call(self, *what: Any, **more: Any) -> Any:
+        """What the engine answers to ``_content``'s question, None for an empty body."""
+        content = self._content(*what, **more)
         return json.loads(content) if content else None
 
     def _content(

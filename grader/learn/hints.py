@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader import judging
 from grader.learn.findings import findings
+from grader.reports._words import hint_is_told
 from grader.result import Status
 
 if TYPE_CHECKING:
@@ -56,14 +57,8 @@ def _ladder(last: Last, verdict: Verdict) -> Iterator[tuple[str, str]]:
     for finding in findings(last, verdict):
         yield f"found:{finding.key}", finding.text
     own = list(dict.fromkeys(map(str, verdict["hints"])))
-    for text in own[1:] if is_told(verdict) else own:
+    for text in own[1:] if hint_is_told(verdict.get("evidence") or {}) else own:
         yield f"rubric:{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:16]}", text
-
-
-def is_told(verdict: Verdict) -> bool:
-    """Whether the verdict on the terminal came with the rubric's first hint; it leaves it out where it says a fix."""
-    evidence = verdict.get("evidence") or {}
-    return bool(evidence.get("log") or evidence.get("app_log") or not evidence.get("fix"))
 
 
 def used(record: Record, folder: str) -> dict[str, int]:

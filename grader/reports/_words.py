@@ -9,7 +9,8 @@ from grader.reports._text import last_state, one_line
 from grader.result import Fault, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
     from grader.result import CheckResult, GradeResult, Problem
 
@@ -79,11 +80,14 @@ def facts(check: CheckResult) -> tuple[tuple[str, str], ...]:
 
 def first_hint(check: CheckResult) -> str:
     """The hint that comes with a verdict; empty when there is none. `grader hint` goes on after it."""
-    if check.status is not Status.FAILED or not check.hints:
-        return ""
+    failed = check.status is Status.FAILED and check.hints
+    return check.hints[0] if failed and hint_is_told(check.evidence) else ""
+
+
+def hint_is_told(evidence: Mapping[str, Any]) -> bool:
+    """Whether the verdict on a failed check with this evidence comes with its first hint."""
     # "Read the error's first lines" is no help for a missing Dockerfile, whose mending has just been told.
-    evidence = check.evidence
-    return check.hints[0] if evidence.get("log") or evidence.get("app_log") or not evidence.get("fix") else ""
+    return bool(evidence.get("log") or evidence.get("app_log") or not evidence.get("fix"))
 
 
 def problem_facts(problem: Problem) -> tuple[tuple[str, str], ...]:

@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 
 from grader.course.units import human_size, human_time
 from grader.reports import _pictures as pictures
+from grader.reports import _words
 from grader.reports._byhand import by_hand
 from grader.reports._listing import listing
 from grader.reports._visible import visible
@@ -60,7 +61,7 @@ def _content(result: GradeResult, telling: Telling) -> dict[str, Any]:
         "word": _WORD[result.status],
         "sentence": _sentence(result),
         "score": pictures.score(result),
-        "told": _is_told(result),
+        "told": _words.untold(result) is None,
         "lines": listing(result, telling.dockerfile),
         "layers": pictures.layers(result),
         "added": image.size - image.base_size if image else 0,
@@ -85,13 +86,6 @@ def _sentence(result: GradeResult) -> str:
     if lacking > 0 and result.pass_score <= result.max_score:
         return f"{lacking:g} more are needed to pass. {required}".rstrip()
     return required
-
-
-def _is_told(result: GradeResult) -> bool:
-    """Whether a check says what the problem is; one that is not the learner's is told first, and once."""
-    problem = result.problem
-    told = problem and any(check.status is Status.FAILED and check.got == problem.what for check in result.checks)
-    return bool(problem is None or (told and problem.fault is Fault.LEARNER))
 
 
 def _counts(result: GradeResult) -> Mapping[str, int]:
