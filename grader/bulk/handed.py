@@ -82,10 +82,9 @@ def _unpack(archive: Path, folder: Path) -> None:
     from grader.course import unpack  # noqa: PLC0415
 
     try:
-        unpack.unpack(archive, folder, told=archive.name)
+        unpack.unpack(archive, folder, told=archive.name, it="The archive")
     except UsageError as error:
-        # It was written for courses.
-        raise _broken(error.what.replace(" of the course", "")) from error
+        raise _broken(error.what) from error
     except OSError as error:
         if error.errno in _OURS:
             raise EngineError(

@@ -48,15 +48,19 @@ class _Member:
     data: IO[bytes] | None = None
 
 
-def unpack(archive: Path, folder: Path, *, limits: Limits | None = None, told: str = "") -> None:
-    """Unpacks a .zip, .tar.gz or .tar into ``folder``, which is made; ``told`` names the archive in messages.
+def unpack(
+    archive: Path, folder: Path, *, limits: Limits | None = None, told: str = "", it: str = "The archive of the course"
+) -> None:
+    """Unpacks a .zip, .tar.gz or .tar into ``folder``, which is made.
+
+    Messages call the archive ``it``, and ``told`` says which one it is.
 
     Raises UsageError for what is no archive or must not be unpacked; what was written until then is the caller's to
     delete.
     """
     where = told or str(archive)
     folder.mkdir(parents=True)
-    unpacking = _Unpacking(folder, limits or Limits(), where)
+    unpacking = _Unpacking(folder, limits or Limits(), where, it)
     try:
         with archive.open("rb") as file:
             start = file.read(4)
@@ -66,15 +70,16 @@ def unpack(archive: Path, folder: Path, *, limits: Limits | None = None, told: s
             unpacking.take(_tarred(archive, unpacking, gzipped=start[:2] == b"\x1f\x8b"))
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError) as error:
         raise UsageError(
-            f"The archive of the course cannot be read: {' '.join(str(error).split())[:200]}",
+            f"{it} cannot be read: {' '.join(str(error).split())[:200]}",
             "Make it again, as .zip or .tar.gz.",
             where=where,
         ) from error
 
 
 class _Unpacking:
-    def __init__(self, folder: Path, limits: Limits, where: str) -> None:
+    def __init__(self, folder: Path, limits: Limits, where: str, it: str) -> None:
         self._folder = folder
+        self._it = it
         self.limits = limits
         self._where = where
         self._left = limits.size
@@ -141,9 +146,7 @@ class _Unpacking:
                 self._write(self._folder.joinpath(*self._parts(member.name, member.name)), data, member)
 
     def refused(self, why: str) -> UsageError:
-        return UsageError(
-            f"The archive of the course is refused: {why}", "Pack the course's files only.", where=self._where
-        )
+        return UsageError(f"{self._it} is refused: {why}", "Pack the course's files only.", where=self._where)
 
 
 def _zipped(archive: Path) -> Iterator[_Member]:

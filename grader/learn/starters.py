@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
 from grader.errors import GraderError
+from grader.files import put
 from grader.submission.files import collect
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from grader.course.exercise import Exercise
     from grader.course.settings import Settings
     from grader.result import GradeResult
@@ -35,19 +36,11 @@ def size(exercise: Exercise, settings: Settings, result: GradeResult) -> int | N
         kind = [exercise.id, digest, result.engine.platform, bool(result.engine.stand_ins)]
         file = _folder() / f"{hashlib.sha256(json.dumps(kind).encode()).hexdigest()}.json"
         if result.submission.digest == digest:
-            _keep(file, result.image.size)
+            put(file, json.dumps(result.image.size))
         else:
             kept = json.loads(file.read_bytes())
             return kept if isinstance(kept, int) else None
     return None
-
-
-def _keep(file: Path, size: int) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as new:
-        new.write(json.dumps(size))
-    # Whole or not at all, whoever reads it meanwhile.
-    Path(new.name).replace(file)
 
 
 def _folder() -> Path:
