@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from grader import judging
@@ -30,8 +31,9 @@ from grader.result import (
 from grader.running import Interruption
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from grader.checks.base import Check
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.app import App
@@ -108,13 +110,21 @@ class _Grading:
     def _work(self) -> tuple[CheckResult, ...]:
         if self._request.stop:
             self._request.stop.arm()
-        self._make()
+        made = self._make()
+        request = self._request
+        verdicts = judging.verdicts(self._maker.subject, request.checks, request.progress)
+        found: list[tuple[CheckResult, ...]] = []
+        if made:
+            with self._phase("start"):
+                self._maker.start()
+                # What needs no more than the files is judged while the app starts.
+                found += islice(verdicts, _readers(request.checks))
+                self._maker.started()
         with self._phase("checks"):
-            subject = self._maker.subject
-            checks = judging.judge(subject, self._request.checks, self._request.progress)
+            found += verdicts
             self._image = self._image_result()
             self._app = self._app_result()
-        return checks
+        return tuple(result for each in found for result in each)
 
     def _tell(self, interruption: Interruption, checks: tuple[CheckResult, ...]) -> None:
         """Nothing but the clean-up is left: an interruption takes no verdict away any more."""
@@ -133,8 +143,8 @@ class _Grading:
                 self._maker.clean_up()
             self._ended = True
 
-    def _make(self) -> None:
-        """Makes the image and starts its app, or notes why not; the checks that need them meet the same."""
+    def _make(self) -> bool:
+        """Makes the image, or notes why not; the checks that need it meet the same. Whether there is one."""
         maker = self._maker
         try:
             with self._phase("prepare"):
@@ -147,9 +157,8 @@ class _Grading:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, there is a verdict, and it says whose fault it was
             self._note_problem(error if isinstance(error, GraderError) else judging.bug(error))
-        else:
-            with self._phase("start"):
-                maker.start()
+            return False
+        return True
 
     # --- the result -------------------------------------------------------------------------------------------------
 
@@ -242,6 +251,11 @@ class _Grading:
             yield
         finally:
             self._phases[name] = time.monotonic() - began
+
+
+def _readers(checks: Sequence[Check]) -> int:
+    """How many of the checks that come first need no app."""
+    return sum(1 for _ in takewhile(lambda check: check.only_reads() and not check.target, checks))
 
 
 def _told_by(part: Part[App]) -> tuple[float | None, tuple[str, ...]]:

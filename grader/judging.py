@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -27,12 +26,16 @@ _KEPT = "(the rubric does not tell)"
 
 
 def judge(subject: Subject, chosen: Sequence[Check], progress: Progress) -> tuple[CheckResult, ...]:
-    """The verdict of each check, in their order.
+    """The verdict of each check, in their order; see `verdicts`."""
+    return tuple(result for found in verdicts(subject, chosen, progress) for result in found)
+
+
+def verdicts(subject: Subject, chosen: Sequence[Check], progress: Progress) -> Iterator[tuple[CheckResult, ...]]:
+    """What each check comes to, in their order, each judged when it is asked for.
 
     What comes after a failed ``required`` check is skipped, and so is what ``needs`` a check that did not pass. A
     submission's error that several checks meet is told by the first of them; the others are skipped and name it.
     """
-    results: list[CheckResult] = []
     blocked_by = ""
     unmet: set[str] = set()
     reported: dict[int, str] = {}
@@ -43,8 +46,7 @@ def judge(subject: Subject, chosen: Sequence[Check], progress: Progress) -> tupl
             unmet.add(check.id)
         if check.required and any(result.status is Status.FAILED for result in found):
             blocked_by = check.id
-        results.extend(_shown(check, result) for result in found)
-    return tuple(results)
+        yield tuple(_shown(check, result) for result in found)
 
 
 def judge_one(check: Check, subject: Subject, reported: dict[int, str], progress: Progress) -> tuple[CheckResult, ...]:
@@ -82,6 +84,8 @@ def _run_check(check: Check, subject: Subject, reported: dict[int, str]) -> tupl
     except GraderError as error:
         return (_error(check, error),)
     except Exception as error:  # noqa: BLE001  # a bug of ours must never cost a learner points
+        import traceback  # noqa: PLC0415  # hardly ever needed, and a grading waits for imports
+
         result = _error(check, bug(error))
         return (replace(result, evidence={**result.evidence, "traceback": traceback.format_exc()}),)
     if outcome.parts:
@@ -234,6 +238,8 @@ def engine_faults() -> Iterator[None]:
 
 def bug(error: Exception) -> EngineError:
     """What has to be said of an exception that nobody foresaw."""
+    import traceback  # noqa: PLC0415  # see `_run_check`
+
     return EngineError(
         f"{type(error).__name__}: {' '.join(str(error).split())[:300]} (a bug in the grader)",
         "Please report it, with the log.",

@@ -86,12 +86,16 @@ class Maker:
         _ = self.subject.build
 
     def start(self) -> None:
-        """Reads the image and starts the app, if a check asks for it, side by side; checks tell what went wrong."""
+        """Begins to read the image and to start the app, if a check asks for it; checks tell what went wrong."""
         parts = self.subject.parts
         parts.image.begin(self._background)
         if self._wants_app():
             parts.app.begin(self._background)
-            parts.app.wait()
+
+    def started(self) -> None:
+        """Waits for what `start` has begun."""
+        if self._wants_app():
+            self.subject.parts.app.wait()
 
     def seen(self) -> Seen:
         """What there was to see so far."""

@@ -245,6 +245,7 @@ class _Grading:
         except Exception:  # noqa: BLE001  # kept in the part of the subject that it is a matter of
             return
         self._maker.start()
+        self._maker.started()
 
     def close(self) -> None:
         with Interruption() as interruption:

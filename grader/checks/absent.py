@@ -85,6 +85,9 @@ class Absent(Check):
             raise ValueError("commands are names without a slash; put what lies at one place only under paths")
         return self
 
+    def only_reads(self) -> bool:
+        return True
+
     def run(self, subject: Subject) -> Outcome:
         """Names everything that was found; the line is the one that brought the first."""
         image = subject.image

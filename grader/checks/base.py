@@ -100,6 +100,10 @@ class Check(BaseModel):
         """
         raise NotImplementedError
 
+    def only_reads(self) -> bool:
+        """Whether it looks at files, layers and steps alone, and starts nothing: then it does not wait for the app."""
+        return self.of_files
+
     def expectation(self) -> str:
         """What is expected, in words, for when the check could not be run."""
         return self.title or self.id

@@ -37,6 +37,9 @@ class Build(Check):
     within: Duration | None = Field(default=None, description="The longest that the build may take.")
     args: dict[str, str] = Field(default={}, description="Build arguments, as `--build-arg` gives them.")
 
+    def only_reads(self) -> bool:
+        return not self.args
+
     def run(self, subject: Subject) -> Outcome:
         """Fails with what the learner's files did wrong."""
         build = subject.rebuild({}, args=self.args, target=self.target) if self.args else subject.build

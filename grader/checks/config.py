@@ -116,6 +116,9 @@ class Config(Check):
             raise ValueError(f"stop_signal {self.stop_signal} is no signal; write it like SIGTERM")
         return self
 
+    def only_reads(self) -> bool:
+        return True
+
     def run(self, subject: Subject) -> Outcome:
         """Names everything that is not as it should be; the line is that of the first instruction that says so."""
         config = subject.image.config

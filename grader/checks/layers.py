@@ -80,6 +80,9 @@ class Layers(Check):
             raise ValueError("max_own is more than max; make it less")
         return self
 
+    def only_reads(self) -> bool:
+        return True
+
     def run(self, subject: Subject) -> Outcome:
         """Limits are inclusive. The line is the one that added most of what is wasted."""
         image = subject.image

@@ -113,6 +113,9 @@ class Present(Check):
             raise ValueError("same_as leaves the starter; name a file in it, such as app.py")
         return self
 
+    def only_reads(self) -> bool:
+        return True
+
     def run(self, subject: Subject) -> Outcome:
         """Names everything that is not as it should be, path by path; the line is the first one's."""
         image, wanted = subject.image, (self.path,) if self.path else self.paths

@@ -80,6 +80,9 @@ class Secrets(Check):
         description="Whether what looks like a key counts: of AWS, GitHub, Google, Slack, PyPI, others.",
     )
 
+    def only_reads(self) -> bool:
+        return True
+
     def run(self, subject: Subject) -> Outcome:
         """Names what was not used and what was found where, never the secret itself."""
         wanted = self._wanted(subject)

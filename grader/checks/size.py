@@ -60,6 +60,9 @@ class Size(Check):
         """Bytes that the whole image may have to pass."""
         return self.max if self.full is None else self.full
 
+    def only_reads(self) -> bool:
+        return True
+
     def run(self, subject: Subject) -> Outcome:
         """Limits are inclusive."""
         image = subject.image

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import pkgutil
 import re
 from dataclasses import dataclass
-from importlib import resources
 
 OURS = "localhost/grader-stand-in"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -117,4 +117,7 @@ def full_name(reference: str) -> str:
 
 def read(name: str) -> bytes:
     """One of the recipes' files."""
-    return resources.files(__package__ or "").joinpath(name).read_bytes()
+    # Not importlib.resources: a grading by a stand-in waits for its import, and for that of zipfile.
+    data = pkgutil.get_data(__package__ or "", name)
+    assert data is not None  # noqa: S101  # only loaders that know no data say so
+    return data

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import click
 import jsonschema
 import pytest
 import yaml
 
 from grader.checks import types
 from grader.cli import cli
+from grader.cli.engine import engine as engine_commands
 from grader.engine import leftovers
 from grader.engine.leftovers import OWNER, RUN
 from grader.tests.cli.programs import PLAIN, ROOT, RUBRIC, course, run
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
     from grader.engine.connect import Engine
 
-COMMANDS = sorted([*cli.commands, "classroom init", *(f"engine {name}" for name in cli.commands["engine"].commands)])  # type: ignore[attr-defined]
+COMMANDS = sorted(
+    [*cli.list_commands(click.Context(cli)), "classroom init", *(f"engine {name}" for name in engine_commands.commands)]
+)
 #: What does not exist on Windows.
 POSIX_ONLY = ("fcntl", "pwd", "grp", "termios", "resource", "tty", "pty", "syslog", "spwd", "crypt")
 
