@@ -15,10 +15,11 @@ from grader import grading
 from grader.checks import types
 from grader.course import rubric
 from grader.course.exercise import find_course, resolve
-from grader.engine import bases, private
+from grader.engine import bases
 from grader.engine.connect import Engine, connect
 from grader.learn.progress import FOLDER_VARIABLE
 from grader.result import GradeResult, ProgressEvent
+from grader.tests import sharing
 from grader.tests.engine.agreement import watching
 
 if TYPE_CHECKING:
@@ -33,22 +34,40 @@ os.environ[FOLDER_VARIABLE] = _STATE.name
 BASES = ("python:3.11", "python:3.11-slim", "debian:bookworm-slim", "gcr.io/distroless/python3-debian12")
 
 
+_run = pytest.StashKey[sharing.Run]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.stash[_run] = sharing.Run()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """When all workers have ended."""
+    if run := session.config.stash.get(_run, None):
+        run.end()
+        if run.left:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if (run := config.stash.get(_run, None)) and run.left:
+        terminalreporter.write_line(f"the suite left behind in the engine: {sorted(run.left)}", red=True)
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """An engine that answers, with all base images present; installed and started by the suite when there is none."""
-    ran_before = private.running()
-    found = connect(agreed=True, progress=_tell)
-    # All that the course asks for: `grader doctor` says of an engine without them that something is missing.
-    bases.ensure(found, (*BASES, f"{BASES[-1]}:nonroot"), stand_ins=True, progress=_tell)
-    before = _contents(found)
+    with sharing.setting_up():
+        found = connect(agreed=True, progress=_tell)
+        # All that the course asks for: `grader doctor` says of an engine without them that something is missing.
+        bases.ensure(found, (*BASES, f"{BASES[-1]}:nonroot"), stand_ins=True, progress=_tell)
+        sharing.found(found)
     with watching(found) as agreement:
         yield found
         disagreements = agreement.disagreements()
     assert not disagreements, "layers are not the same walked and streamed: " + "\n".join(disagreements)
-    left = _contents(found) - before
-    if found.private and not ran_before:
-        private.stop()
-    assert not left, f"the suite left behind: {left}"
 
 
 @pytest.fixture(scope="session")
@@ -63,17 +82,6 @@ def browser() -> Iterator[Browser]:
 def _tell(event: ProgressEvent) -> None:
     if not event.detail:
         sys.stderr.write(f"{event.phase}: {event.text}\n")
-
-
-def _contents(engine: Engine) -> set[str]:
-    """Whatever a test could leave in the engine; images count when they are a grading's."""
-    client = engine.client
-    return {
-        *(f"container {one['Id'][:12]} {one['Names']}" for one in client.containers(all=True)),
-        *(f"network {one['Name']}" for one in client.networks()),
-        *(f"volume {one['Name']}" for one in client.volumes()["Volumes"] or ()),
-        *(f"image {one['Id'][:19]}" for one in client.images(filters={"label": "grader.run"})),
-    }
 
 
 Grade = Callable[..., GradeResult]
