@@ -54,11 +54,13 @@ def verify(  # noqa: PLR0913  # one parameter an option
     import json  # noqa: PLC0415
 
     from grader.authoring import proof  # noqa: PLC0415
+    from grader.cli import outputs  # noqa: PLC0415
     from grader.cli import proofs as table  # noqa: PLC0415
     from grader.cli.progress import ProgressView  # noqa: PLC0415
 
     chosen = _chosen(exercises, course)
-    _check_writable(junit)
+    if junit is not None:
+        outputs.check_place(junit, str(junit))
     folders = {one: _solutions(one, solutions) for one in chosen}
     with ProgressView(verbose=verbose) as progress:
         proofs = _proofs(folders, yes=yes, progress=progress)
@@ -94,11 +96,6 @@ def _solutions(exercise: Exercise, given: Path | None) -> Path:
     if not folder.is_dir():
         raise UsageError("There is no such folder of solutions", "Check the path after --solutions.", where=str(folder))
     return folder.resolve()
-
-
-def _check_writable(file: Path | None) -> None:
-    if file is not None and (file.is_dir() or not file.parent.is_dir()):
-        raise UsageError("The report cannot be written there", "Name a file in a folder that exists.", where=str(file))
 
 
 def _proofs(folders: Mapping[Exercise, Path], *, yes: bool, progress: Progress) -> list[Proof]:

@@ -95,10 +95,14 @@ def _outputs(given: str) -> Iterator[Output]:
     if not sign:
         yield from _in_a_workflow(name)
         return
-    path = Path(file)
-    if not file or path.is_dir() or not path.parent.is_dir():
+    check_place(Path(file), given)
+    yield Output(name, Path(file))
+
+
+def check_place(file: Path, given: str) -> None:
+    """Refuses, before anything is built, a file that cannot be written; no name at all is the folder one stands in."""
+    if file.is_dir() or not file.parent.is_dir():
         raise UsageError("The report cannot be written there", "Name a file in a folder that exists.", where=given)
-    yield Output(name, path)
 
 
 def _in_a_workflow(name: str) -> Iterator[Output]:
