@@ -167,7 +167,8 @@ class _Grading:
         build, settings = self._maker.first_build, self._rubric.settings
         if build is None:
             return None
-        return replace(build.result, args=dict(settings.build_args), secrets=tuple(settings.build_secrets))
+        given, secret = dict(settings.build_args), tuple(settings.build_secrets)
+        return replace(build.result, args=given, secrets=secret, network=settings.build_network)
 
     def _app_result(self) -> AppResult | None:
         """None when nobody asked for the app, or when it had no image to run."""
