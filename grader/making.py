@@ -242,7 +242,7 @@ class Maker:
             labels=self._run.labels,
             secrets=self._secrets,
             network=network,
-            wheelhouse=wheelhouse.FOLDER if self._settings.wheelhouse else "",
+            wheelhouse=self._settings.wheelhouse,
             **options,
         )
         build = building.build(engine, context, dockerfile, wanted, progress=progress)

@@ -22,6 +22,7 @@ from grader.cli import grade as grade_commands
 from grader.cli import hint as hint_commands
 from grader.cli import listing as list_commands
 from grader.cli import watch as watch_commands
+from grader.cli import wheelhouse as wheelhouse_commands
 from grader.errors import CleanUpInterrupted, ExitCode, GraderError
 from grader.reports._text import one_line, printable
 from grader.running import signals
@@ -50,6 +51,7 @@ for _command in (
     bulk_commands.bulk,
     authoring_commands.verify,
     authoring_commands.new,
+    wheelhouse_commands.wheelhouse,
     doctor_commands.doctor,
     classroom_commands.classroom,
     engine_commands.engine,

@@ -243,7 +243,7 @@ def _failed_command(step: Step, steps: Sequence[Step], asked: Asked) -> GraderEr
     if _NETWORK.search(told):
         return offline.failure(step, asked.instead) if asked.instead else no_network(step)
     # What is not found without a network is perhaps looked for in one.
-    aside = f" This exercise's build has no network. {asked.instead}" if asked.instead and starved(step) else ""
+    aside = f" This exercise builds without a network. {asked.instead}" if asked.instead and starved(step) else ""
     killed = " (killed: out of memory?)" if step.exit_code == 137 else ""  # 128 + SIGKILL
     return SubmissionError(
         f"The step “{shortened(step.instruction)}” ended with exit code {step.exit_code}{killed}",

@@ -60,7 +60,7 @@ class Options:
 
     ``cache_from`` names images whose layers may be taken instead of being built; without ``cache`` they are not.
     ``session`` opens one even if nothing that is known of the Dockerfile asks for it. Without ``network`` RUN steps
-    have none; ``wheelhouse`` is then the folder of the context that has the packages to install, "" for none.
+    have none; ``wheelhouse`` is then the file of requirements whose packages the context brings, "" for none.
     """
 
     timeout: float = 300.0
