@@ -176,12 +176,16 @@ class AppResult:
 
 @dataclass(frozen=True)
 class EngineResult:
-    """The engine that built and ran the image, and the base images that were stand-ins for the real ones."""
+    """The engine that built and ran the image, and the base images that were stand-ins for the real ones.
+
+    ``missing_fences`` are names of what bounds builds on the grader's own engine and does not on this one.
+    """
 
     name: str
     version: str
     platform: str
     stand_ins: tuple[str, ...] = ()
+    missing_fences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
