@@ -176,7 +176,8 @@ class _Grading:
         build, settings = self._maker.first_build, self._rubric.settings
         if build is None:
             return None
-        return replace(build.result, args=dict(settings.build_args), secrets=tuple(settings.build_secrets))
+        given, secret = dict(settings.build_args), tuple(settings.build_secrets)
+        return replace(build.result, args=given, secrets=secret, network=settings.build_network)
 
     def _app_result(self) -> AppResult | None:
         """None when nobody asked for the app, or when it had no image to run."""
@@ -231,7 +232,12 @@ class _Grading:
         if engine is None:
             return None
         stand_ins = tuple(base.reference for base in self._maker.bases if base.stand_in)
-        return replace(engine.result, stand_ins=stand_ins)
+        from grader.engine import unfenced  # noqa: PLC0415  # the build must not wait for it
+
+        missing: tuple[str, ...] = ()
+        with suppress(GraderError, OSError):  # an engine that has gone is told otherwise
+            missing = unfenced.names(engine)
+        return replace(engine.result, stand_ins=stand_ins, missing_fences=missing)
 
     def _selection_note(self) -> Iterator[str]:
         if self._request.only:

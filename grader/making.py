@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader import judging
 from grader.checks.subject import Parts, Subject
+from grader.course import wheelhouse
 from grader.engine import bases as base_images
 from grader.engine import build as building
 from grader.engine import frontend, leftovers
@@ -196,6 +197,9 @@ class Maker:
 
     def _collect(self) -> Submission:
         settings = self._settings
+        if settings.wheelhouse:
+            # A rubric whose settings were kept from an earlier run is read, and held to this, only after the build.
+            wheelhouse.require(self._request.exercise.path, settings.wheelhouse)
         limits = Limits(dockerfile=settings.dockerfile_limit, context=settings.context_limit)
         starter = self._request.exercise.starter
         return collect(starter, self._request.folder, settings.submit, limits=limits, name=self._request.name)
@@ -206,7 +210,8 @@ class Maker:
     def _allowed(self) -> Dockerfile:
         """What can be judged without building is judged even if the policy forbids the build."""
         dockerfile = self.subject.dockerfile
-        policy.check(dockerfile, self._settings.bases)
+        settings = self._settings
+        policy.check(dockerfile, settings.bases, addresses=settings.remote_add, network=settings.build_network)
         return dockerfile
 
     def _connect(self) -> Engine:
@@ -225,7 +230,8 @@ class Maker:
         engine, dockerfile = self._ready.get(), self.subject.dockerfile
         progress = self._request.progress
         written = files[DOCKERFILE]
-        data = frontend.prepare(engine, dockerfile, written.data, progress=progress)
+        network = self._settings.build_network
+        data = frontend.prepare(engine, dockerfile, written.data, own=not network, progress=progress)
         if types := self._renewed():
             marked = secretmounts.renewed(data, dockerfile, f"grader-{self._run.id}", types)
             data, options = (data, {**options, "cache": False}) if marked is None else (marked, options)
@@ -236,7 +242,12 @@ class Maker:
         sent = replace(written, data=data)
         context = build_context.pack({**files, DOCKERFILE: sent}, limit=self._settings.context_limit)
         wanted = building.Options(
-            timeout=self._settings.build_timeout, labels=self._run.labels, secrets=self._secrets, **options
+            timeout=self._settings.build_timeout,
+            labels=self._run.labels,
+            secrets=self._secrets,
+            network=network,
+            wheelhouse=self._settings.wheelhouse,
+            **options,
         )
         build = building.build(engine, context, dockerfile, wanted, progress=progress)
         # The submission's own, whether it failed or not: nobody builds a stage or a change before it.

@@ -146,13 +146,14 @@ class BuildResult:
     """The build, one that failed included; its steps in the order in which the engine met them.
 
     ``args`` and ``secrets`` (their ids alone) are what the rubric gives it, as it writes them: ``{fresh}`` stands for a
-    random value of each run.
+    random value of each run. ``network`` says whether RUN steps had one.
     """
 
     duration: float
     steps: tuple[StepResult, ...]
     args: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    network: bool = True
 
 
 @dataclass(frozen=True)
@@ -175,12 +176,16 @@ class AppResult:
 
 @dataclass(frozen=True)
 class EngineResult:
-    """The engine that built and ran the image, and the base images that were stand-ins for the real ones."""
+    """The engine that built and ran the image, and the base images that were stand-ins for the real ones.
+
+    ``missing_fences`` are names of what bounds builds on the grader's own engine and does not on this one.
+    """
 
     name: str
     version: str
     platform: str
     stand_ins: tuple[str, ...] = ()
+    missing_fences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.authoring.proof import Fact, Finding, Proof, place
-from grader.course import yamlfile
+from grader.course import wheelhouse, yamlfile
 from grader.course.suggest import listed
 from grader.errors import SubmissionError
 from grader.submission import dockerfile as dockerfiles
@@ -129,7 +129,7 @@ def _images(file: Path) -> tuple[tuple[str, int], ...]:
 
 def files(exercise: Exercise, rubric: Rubric, solution: Path, source: Source) -> Fact:
     """Whether the task is written, and something uses each file of the exercise and of its solution."""
-    findings = (*_task(exercise), *_unused(exercise, source), *_unused_in_solution(rubric, solution))
+    findings = (*_task(exercise), *_unused(exercise, rubric, source), *_unused_in_solution(rubric, solution))
     return Fact("files", findings=findings)
 
 
@@ -150,11 +150,12 @@ def _task(exercise: Exercise) -> Iterator[Finding]:
         yield Finding(what, "Write README.md: what a learner has to do.", place(exercise.readme))
 
 
-def _unused(exercise: Exercise, source: Source) -> Iterator[Finding]:
+def _unused(exercise: Exercise, rubric: Rubric, source: Source) -> Iterator[Finding]:
     named = {posixpath.normpath(text) for text in source.strings() if text and "\0" not in text}
     task = _text(exercise.readme)
     for path in _walk(exercise.path):
         own = path in {exercise.readme.name, exercise.rubric_path.name} or path.startswith("starter/")
+        own |= path == wheelhouse.LOCK and bool(rubric.build.wheelhouse)
         below = {path, *(parent.as_posix() for parent in Path(path).parents if parent.name)}
         if not own and not below & named and not _mentions(task, path):
             fix = f"Delete it, or name `{path}` in rubric.yaml or README.md."

@@ -43,14 +43,22 @@ _SENDS = 3
 
 @contextmanager
 def opened(  # noqa: PLR0913  # what a command lets its user say
-    address: str, exercise: Exercise, rubric: Rubric, *, stand_ins: bool, most: int | None, tell: Callable[[str], None]
+    address: str,
+    exercise: Exercise,
+    rubric: Rubric,
+    *,
+    stand_ins: bool,
+    most: int | None,
+    tell: Callable[[str], None],
+    fenced: bool = False,
 ) -> Iterator[Cluster]:
     """The cluster at ``address``, or ``local:N`` for one of N workers here, when at least one worker may grade.
 
-    ``most`` bounds the gradings at a time; ``tell`` gets a line for each worker that is refused. Raises ``UsageError``
-    for what is no address, and ``EngineError`` for a cluster that cannot be used.
+    ``most`` bounds the gradings at a time; ``tell`` gets a line for each worker that is refused. ``fenced``
+    refuses those whose engine lacks a fence that strangers' builds should have. Raises ``UsageError`` for what is no
+    address, and ``EngineError`` for a cluster that cannot be used.
     """
-    work = remote.pack(exercise.path, rubric.settings.bases, stand_ins=stand_ins)
+    work = remote.pack(exercise.path, rubric.settings.bases, stand_ins=stand_ins, fenced=fenced)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
         scheduler = stack.enter_context(reached(address))

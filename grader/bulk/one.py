@@ -12,7 +12,7 @@ from grader.bulk.handed import opened
 from grader.checks import types
 from grader.course import rubric as rubrics
 from grader.course.exercise import find_course, resolve
-from grader.engine import connect
+from grader.engine import connect, unfenced
 from grader.errors import GraderError, SubmissionError
 from grader.submission.files import DOCKERFILE, Limits, collect
 
@@ -116,5 +116,9 @@ class Grader:
             except OSError:
                 self._engine = None
         if self._engine is None:
-            self._engine = connect.connect()
+            found = connect.connect()
+            if self._setting.fenced:
+                # It may be another one than when the run began.
+                unfenced.require(found)
+            self._engine = found
         return self._engine

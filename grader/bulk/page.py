@@ -96,6 +96,7 @@ class Page:
         self._lines: list[Line] = []
         self._tallies = {check.id: Tally(check.id, check.title or check.id, check.points) for check in rubric.checks}
         self._stand_ins: set[str] = set()
+        self._unfenced: set[str] = set()
 
     def add(self, grade: Grade) -> None:
         """One more row."""
@@ -113,6 +114,8 @@ class Page:
         )  # fmt: skip
         if result and result.get("engine"):
             self._stand_ins.update(result["engine"]["stand_ins"])
+            # Verdicts of an older version say nothing of it.
+            self._unfenced.update(result["engine"].get("missing_fences", ()))
 
     def _judged(self, result: Any, tally: Tally) -> tuple[float | None, bool]:
         """Counts a check of a verdict; one that was skipped was not judged, and gave nothing."""
@@ -163,6 +166,7 @@ class Page:
             "changes": last_changes(out)[:_MOST],
             "changed": len(last_changes(out)),
             "stand_ins": sorted(self._stand_ins),
+            "unfenced": sorted(self._unfenced),
             "most": _MOST,
         }
 

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """What every worker is told: the exercise's folder, and whether stand-ins for base images were agreed to."""
+    """What every worker is told: the exercise's folder, and whether stand-ins for base images were agreed to.
+
+    ``fenced`` wants nothing to be built without the fences that strangers' builds should have.
+    """
 
     exercise: Path
     stand_ins: bool
+    fenced: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,17 @@ _MINE = threading.local()
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise as it travels; ``digest`` is over its files, ``bases`` are those that it builds on."""
+    """An exercise as it travels; ``digest`` is over its files, ``bases`` are those that it builds on.
+
+    ``fenced`` is that of `pool.Setting`.
+    """
 
     id: str
     digest: str
     files: Packed
     bases: tuple[str, ...]
     stand_ins: bool
+    fenced: bool = False
 
 
 def dask() -> str:
@@ -56,13 +60,13 @@ def packed(folder: Path) -> Packed:
     return {name: (path.read_bytes(), bool(path.stat().st_mode & 0o100)) for name, path in found}
 
 
-def pack(folder: Path, bases: Sequence[str], *, stand_ins: bool) -> Exercise:
+def pack(folder: Path, bases: Sequence[str], *, stand_ins: bool, fenced: bool = False) -> Exercise:
     """An exercise, to be sent."""
     files = packed(folder)
     total = hashlib.sha256()
     for name, (data, executable) in files.items():
         total.update(f"{name} {executable} {hashlib.sha256(data).hexdigest()}\n".encode())
-    return Exercise(folder.name, total.hexdigest(), files, tuple(bases), stand_ins)
+    return Exercise(folder.name, total.hexdigest(), files, tuple(bases), stand_ins, fenced)
 
 
 # --- on the worker ----------------------------------------------------------------------------------------------------
@@ -99,18 +103,20 @@ async def prepare(exercise: Exercise, dask_worker: Any = None) -> dict[str, Any]
 
 def _prepare(exercise: Exercise, scratch: Path) -> dict[str, Any]:
     from grader.bulk.one import Grader  # noqa: PLC0415
-    from grader.engine import bases  # noqa: PLC0415
+    from grader.engine import bases, unfenced  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
 
     try:
+        engine = connect()
+        if exercise.fenced:
+            unfenced.require(engine)
         if exercise.digest not in _PLACES:
             # In the worker's own folder, which Dask removes with the worker.
             folder = Path(tempfile.mkdtemp(prefix="grader-", dir=scratch)) / exercise.id
             unpack(exercise.files, folder)
-            setting = Setting(folder, exercise.stand_ins)
+            setting = Setting(folder, exercise.stand_ins, exercise.fenced)
             Grader(setting)  # a check type may be missing here
             _PLACES[exercise.digest] = setting
-        engine = connect()
         found = bases.ensure(engine, exercise.bases, stand_ins=exercise.stand_ins)
         told = [asdict(base) | {"content": bases.content(engine, base)} for base in found]
     except GraderError as error:

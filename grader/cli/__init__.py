@@ -41,6 +41,7 @@ _COMMANDS = {
     "start": "folders:start",
     "verify": "authoring:verify",
     "watch": "watch:watch",
+    "wheelhouse": "wheelhouse:wheelhouse",
 }
 
 

@@ -63,6 +63,10 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
     "--cluster", default="", metavar="ADDRESS",
     help="Grade on the workers of a Dask scheduler (tcp://HOST:8786), or on two here (local:2).",
 )  # fmt: skip
+@click.option(
+    "--require-fences", "fenced", is_flag=True,
+    help="Grade nothing where the engine does not bound builds in memory, processes and disk.",
+)  # fmt: skip
 @yes_option
 @course_option
 @plain_option
@@ -78,6 +82,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     systems: tuple[str, ...],
     patience: float,
     cluster: str,
+    fenced: bool,
     yes: bool,
     course: Path | None,
     plain: bool,
@@ -104,11 +109,12 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     _known(rerun, learners)
     chosen, rubric = load(exercise, course)
     options = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts, "--for": systems}
-    again = _again((exercise, submissions), options | {"--cluster": cluster, "--yes": yes})
+    again = _again((exercise, submissions), options | {"--cluster": cluster, "--require-fences": fenced, "--yes": yes})
     asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
     watcher = _Watcher(plain=plain)
     place = _cluster(cluster, watcher.say) if cluster else partial(_here, plain=plain)
-    with place(chosen, rubric, jobs=jobs, yes=yes) as (pool, bases), journal.opened(out / "journal.db") as kept:
+    graded = place(chosen, rubric, jobs=jobs, yes=yes, fenced=fenced)
+    with graded as (pool, bases), journal.opened(out / "journal.db") as kept:
         rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
         tasks = plan.tasks(rows, kept, rerun)
         keys = [row.key for row in rows if row.key]
@@ -134,14 +140,16 @@ def _lost(exercise: Exercise, rubric: Rubric, name: str, why: str) -> dict[str, 
 
 
 @contextmanager
-def _here(exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, plain: bool) -> Iterator[Place]:
+def _here(  # noqa: PLR0913  # what a command lets its user say
+    exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, fenced: bool, plain: bool
+) -> Iterator[Place]:
     """Processes of this machine, and its engine."""
     from grader.bulk import workers  # noqa: PLC0415
     from grader.bulk.pool import Setting  # noqa: PLC0415
 
-    engine, bases = _bases(rubric.settings.bases, yes=yes, plain=plain)
+    engine, bases = _bases(rubric.settings.bases, yes=yes, fenced=fenced, plain=plain)
     try:
-        yield workers.Processes(Setting(exercise.path, stand_ins=yes), jobs or workers.most()), bases
+        yield workers.Processes(Setting(exercise.path, stand_ins=yes, fenced=fenced), jobs or workers.most()), bases
     finally:
         _sweep(engine)
 
@@ -155,21 +163,24 @@ def _cluster(address: str, tell: Callable[[str], None]) -> Callable[..., Abstrac
         raise UsageError(f"A cluster takes Dask, and {error.name} is not installed", fix, where="--cluster") from error
 
     @contextmanager
-    def there(exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool) -> Iterator[Place]:
-        with cluster.opened(address, exercise, rubric, stand_ins=yes, most=jobs, tell=tell) as found:
+    def there(exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, fenced: bool) -> Iterator[Place]:
+        opened = partial(cluster.opened, stand_ins=yes, most=jobs, fenced=fenced, tell=tell)
+        with opened(address, exercise, rubric) as found:
             yield found, found.bases
 
     return there
 
 
-def _bases(references: tuple[str, ...], *, yes: bool, plain: bool) -> tuple[Engine, tuple[Base, ...]]:
+def _bases(references: tuple[str, ...], *, yes: bool, fenced: bool, plain: bool) -> tuple[Engine, tuple[Base, ...]]:
     """The engine that is there, and the base images in it: what all submissions share is made once, before them."""
     from grader.cli.progress import ProgressView  # noqa: PLC0415
-    from grader.engine import bases  # noqa: PLC0415
+    from grader.engine import bases, unfenced  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
 
     with ProgressView(plain=plain) as progress:
         engine = connect(agreed=yes, progress=progress)
+        if fenced:
+            unfenced.require(engine)
         return engine, bases.ensure(engine, list(references), stand_ins=yes, progress=progress)
 
 

@@ -84,7 +84,7 @@ def _file(path: Path) -> Path:
 
 
 def _folder() -> Path:
-    return platformdirs.user_cache_path("image-grader") / "rubrics-1"
+    return platformdirs.user_cache_path("image-grader") / "rubrics-2"
 
 
 def _recall(file: Path) -> Settings | None:
@@ -92,8 +92,8 @@ def _recall(file: Path) -> Settings | None:
     try:
         raw = json.loads(file.read_bytes())
         app = raw.pop("app")
-        submit, bases = tuple(raw.pop("submit")), tuple(raw.pop("bases"))
-        return Settings(**raw, submit=submit, bases=bases, app=AppSettings(**app) if app else None)
+        raw |= {name: tuple(raw[name]) for name in ("submit", "bases", "remote_add")}
+        return Settings(**raw, app=AppSettings(**app) if app else None)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

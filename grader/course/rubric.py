@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from grader.course import yamlfile
+from grader.course import wheelhouse, yamlfile
+from grader.course.buildoptions import BuildOptions, Part, submittable
 from grader.course.messages import validated
 from grader.course.settings import AppSettings, Settings
 from grader.course.suggest import closest, listed
@@ -30,56 +29,7 @@ if TYPE_CHECKING:
     from grader.course.yamlfile import Document
 
 
-def _submittable(name: str) -> str:
-    """A relative path or glob with forward slashes that stays in the folder, on every system."""
-    if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in PurePosixPath(name).parts:
-        raise ValueError(f"`{name}` leaves the exercise's folder; name files in it, like Dockerfile or app/main.py")
-    if re.search(r"[\\\x00-\x1f]", name) or PurePosixPath(name) == PurePosixPath():
-        raise ValueError(f"`{name}` is no file name; name each file, with / between folders")
-    return name
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _secret(text: str) -> str:
-    """Long enough not to be found where nobody left it."""
-    if "{fresh." in text:
-        raise ValueError("a secret takes `{fresh}` alone; what is worked out from it is for checks")
-    if len(text) < 8 and "{fresh}" not in text:
-        raise ValueError("a secret of less than 8 characters would be found where nobody left it; use {fresh}")
-    return text
-
-
-def _argument(text: str) -> str:
-    if "{fresh." in text:
-        raise ValueError("a build argument takes `{fresh}` alone; what is worked out from it is for checks")
-    return text
-
-
-#: As it can stand in a `--mount` and in the name of a file.
-_SecretId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-_ArgumentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class BuildOptions(_Part):
-    """How the image is built. ``timeout`` is seconds; ``secrets`` are texts by the ids of `RUN --mount=type=secret`.
-
-    ``args`` are texts by the names of `ARG`.
-    """
-
-    timeout: Duration = Field(default=300.0, description="The build is stopped after this time.")
-    secrets: dict[_SecretId, Annotated[str, AfterValidator(_secret)]] = Field(
-        default={},
-        description="What `RUN --mount=type=secret,id=...` gets, by id; `{fresh}` is another text at each grading.",
-    )
-    args: dict[_ArgumentName, Annotated[str, AfterValidator(_argument)]] = Field(
-        default={}, description="Build arguments, by name: what `ARG` gets; `{fresh}` as in `secrets`."
-    )
-
-
-class Ready(_Part):
+class Ready(Part):
     """When the app counts as started: it answers ``path`` over HTTP. ``status`` None takes any from 200 to 399."""
 
     path: str = Field(default="/", pattern=r"^/[!-~]*$", description="Asked until it answers.")
@@ -89,7 +39,7 @@ class Ready(_Part):
     )
 
 
-class AppOptions(_Part):
+class AppOptions(Part):
     """How the image is run. ``memory`` is bytes."""
 
     port: int = Field(ge=1, le=65535, description="The port that the app listens on.")
@@ -105,19 +55,19 @@ class AppOptions(_Part):
         return AppSettings(self.port, ready.path, ready.within, ready.status, self.env, self.memory, self.network)
 
 
-class Limits(_Part):
+class Limits(Part):
     """How large what is handed in may be, in bytes."""
 
     dockerfile: ByteSize = 1 << 20
     context: ByteSize = 50 << 20
 
 
-class _File(_Part):
+class _File(Part):
     """A rubric of an exercise on container images."""
 
     format: Literal[1] = Field(description="The version of this format: 1.")
     title: str = Field(min_length=1, description="What the exercise is called.")
-    submit: tuple[Annotated[str, AfterValidator(_submittable)], ...] = Field(
+    submit: tuple[Annotated[str, AfterValidator(submittable)], ...] = Field(
         min_length=1, description="The files taken from the learner; all others come from the exercise."
     )
     pass_score: float = Field(alias="pass", gt=0, description="The points that it takes to pass.")
@@ -164,6 +114,9 @@ class Rubric:
             context_limit=self.limits.context,
             app=self.app.settings if self.app else None,
             checks={check.id: "app" in check.uses and not check.target for check in self.checks},
+            build_network=self.build.network != "none",
+            wheelhouse=self.build.wheelhouse or "",
+            remote_add=self.build.remote_add,
         )
 
     @property
@@ -178,9 +131,10 @@ class Rubric:
         return math.fsum(check.points for check in self.checks if not check.bonus)
 
 
-def load(path: Path, check_types: Mapping[str, type[Check]]) -> Rubric:
+def load(path: Path, check_types: Mapping[str, type[Check]], *, whole: bool = True) -> Rubric:
     """Reads a rubric; ``check_types`` says which model stands behind each ``check:``.
 
+    ``whole`` also asks for what the exercise has to bring: `grader wheelhouse` is about to make it.
     Raises RubricError with every mistake of the file, each with its line and column.
     """
     content = yamlfile.read_bytes(path)
@@ -190,6 +144,8 @@ def load(path: Path, check_types: Mapping[str, type[Check]]) -> Rubric:
     _refuse_same_ids(document)
     _refuse_unmet_needs(document)
     _refuse_missing_app(document, check_types)
+    if file is not None:
+        _refuse_unoffered(document, file, path.parent if whole else None)
     if file is not None and not any(fnmatchcase("Dockerfile", entry) for entry in file.submit):
         what = "`submit` does not name the Dockerfile: every learner would be graded by the starter's"
         document.add(document.values["submit",], what, "Write `submit: [Dockerfile]`, and what else is taken.")
@@ -288,6 +244,17 @@ def _refuse_missing_app(document: Document, check_types: Mapping[str, type[Check
             what = f"Check {_called(item, index)} asks the running app, but the rubric has no `app:`"
             fix = "Add `app: {port: 5000}` with the port that the app listens on."
             document.add(document.values["checks", index], what, fix)
+
+
+def _refuse_unoffered(document: Document, file: _File, folder: Path | None) -> None:
+    """What a build without a network cannot do, and what it is promised and not given; ``folder`` is the exercise's."""
+    build = file.build
+    if build.network == "none" and build.remote_add:
+        what = "`remote_add` lets ADD fetch from the network, and `network: none` takes that from builds"
+        document.add(document.keys["build", "remote_add"], what, "Keep one of the two.")
+    if build.wheelhouse is not None and folder is not None:
+        for what, fix in wheelhouse.faults(folder, build.wheelhouse):
+            document.add(document.values["build", "wheelhouse"], what, fix)
 
 
 def _weigh(document: Document, file: _File, checks: Sequence[Check]) -> None:

@@ -27,7 +27,9 @@ class Settings:
     """``build_timeout`` is in seconds, the limits are bytes; ``app`` None runs nothing.
 
     ``build_secrets`` are texts by their ids, ``build_args`` by their names, as the rubric writes them. ``checks`` are
-    the ids of all checks, in order, each with whether it asks the running app.
+    the ids of all checks, in order, each with whether it asks the running app. ``build_network`` says whether RUN steps
+    have one, ``wheelhouse`` is the file of requirements whose packages the exercise brings, "" for none, and
+    ``remote_add`` has globs of the addresses that ADD may fetch.
     """
 
     submit: tuple[str, ...]
@@ -39,3 +41,6 @@ class Settings:
     context_limit: int
     app: AppSettings | None
     checks: Mapping[str, bool]
+    build_network: bool = True
+    wheelhouse: str = ""
+    remote_add: tuple[str, ...] = ()

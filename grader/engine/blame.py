@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_time
-from grader.engine import missing, ungiven, unstarted
+from grader.engine import missing, offline, ungiven, unstarted
 from grader.engine.unstarted import shortened
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.submission.instructions import FLAGS
@@ -138,11 +138,15 @@ _ENGINE_PATH = re.compile(r"/(?:overlay2?|containerd|buildkit|snapshots|image|do
 
 @dataclass(frozen=True)
 class Asked:
-    """What was to be built, of which files, and the ids of the secrets that the exercise gives."""
+    """What was to be built, of which files, and the ids of the secrets that the exercise gives.
+
+    ``instead`` is what a learner of an exercise that builds without a network can do (`engine.offline`), "" with one.
+    """
 
     dockerfile: Dockerfile | None = None
     context: Context | None = None
     secrets: tuple[str, ...] = ()
+    instead: str = ""
 
 
 def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked: Asked | None = None) -> GraderError:
@@ -153,7 +157,7 @@ def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked:
     """
     asked = asked or Asked()
     if step and step.exit_code is not None:
-        return _failed_command(step, steps, asked.secrets)
+        return _failed_command(step, steps, asked)
     # Podman quotes the step in its error: those words are the learner's.
     error = error.replace(f'building at STEP "{step.name}": ', "") if step else error
     text = _INSIDE.sub("", "\n".join([error, step.error if step and step.error not in error else ""])).strip()
@@ -184,8 +188,11 @@ def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked:
     )
 
 
-def timeout(step: Step | None, limit: float, *, engine_hung: bool) -> GraderError:
-    """The build took longer than ``limit`` seconds; an engine that never began or cannot be stopped is to blame."""
+def timeout(step: Step | None, limit: float, *, engine_hung: bool, instead: str = "") -> GraderError:
+    """The build took longer than ``limit`` seconds; an engine that never began or cannot be stopped is to blame.
+
+    ``instead`` is that of `Asked`.
+    """
     if step is not None and step.name.startswith("exporting"):
         return SubmissionError(
             f"The image was not finished within {human_time(limit)}: every step ended, but what they left is too large",
@@ -197,7 +204,10 @@ def timeout(step: Step | None, limit: float, *, engine_hung: bool) -> GraderErro
             "See that the engine is well (`grader doctor`), then grade again.",
         )
     where = f"Dockerfile:{step.line}" if step.line else ""
-    if not step.line or _NETWORK.search("\n".join(step.last_lines)):
+    waits = _NETWORK.search("\n".join(step.last_lines))
+    if step.line and waits and instead:
+        return offline.failure(step, instead)
+    if not step.line or waits:
         return EngineError(
             f"The build did not finish within {human_time(limit)}, and what it waited for was not the submission's",
             "See that builds reach the network (`grader doctor`), then grade again.",
@@ -218,23 +228,26 @@ def starved(step: Step | None) -> bool:
     return step is not None and step.exit_code is not None and bool(_STARVED.search("\n".join(step.last_lines)))
 
 
-def _failed_command(step: Step, steps: Sequence[Step], secrets: Sequence[str]) -> GraderError:
+def _failed_command(step: Step, steps: Sequence[Step], asked: Asked) -> GraderError:
     """A RUN that ended with an error: the learner's, unless its own last words are that disk or network are gone."""
     where = f"Dockerfile:{step.line}" if step.line else ""
     if refused := unstarted.failure(step, where):
         return refused
     tail = "\n".join(step.last_lines).lower()
-    for sign, what, fix in (*_DISK, *_REGISTRY):
+    # Without a network, what a step says of a registry is no registry's.
+    for sign, what, fix in _DISK if asked.instead else (*_DISK, *_REGISTRY):
         if sign in tail:
             return EngineError(f"{what} (seen in the log of a step)", fix, where=where, log=step.last_lines)
     # `apt-get update` succeeds without a network; what it could not fetch is missed much later.
     told = "\n".join([*(one.log for one in steps), step.log]) if starved(step) else tail
     if _NETWORK.search(told):
-        return no_network(step)
+        return offline.failure(step, asked.instead) if asked.instead else no_network(step)
+    # What is not found without a network is perhaps looked for in one.
+    aside = f" This exercise builds without a network. {asked.instead}" if asked.instead and starved(step) else ""
     killed = " (killed: out of memory?)" if step.exit_code == 137 else ""  # 128 + SIGKILL
     return SubmissionError(
         f"The step “{shortened(step.instruction)}” ended with exit code {step.exit_code}{killed}",
-        ungiven.mounted(step.instruction, secrets) or _look_at(step.line, step.last_lines),
+        ungiven.mounted(step.instruction, asked.secrets) or _look_at(step.line, step.last_lines) + aside,
         where=where,
         line=step.line,
         log=step.last_lines,

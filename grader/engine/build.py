@@ -59,7 +59,8 @@ class Options:
     """What a build is asked for. ``timeout`` is in seconds; ``labels`` mark the image as ours.
 
     ``cache_from`` names images whose layers may be taken instead of being built; without ``cache`` they are not.
-    ``session`` opens one even if nothing that is known of the Dockerfile asks for it.
+    ``session`` opens one even if nothing that is known of the Dockerfile asks for it. Without ``network`` RUN steps
+    have none; ``wheelhouse`` is then the file of requirements whose packages the context brings, "" for none.
     """
 
     timeout: float = 300.0
@@ -70,6 +71,8 @@ class Options:
     cache_from: tuple[str, ...] = ()
     secrets: Secrets = field(default_factory=Secrets)
     session: bool = False
+    network: bool = True
+    wheelhouse: str = ""
 
 
 def build(
@@ -89,7 +92,7 @@ def build(
         return result
     from grader.engine import blame  # noqa: PLC0415  # only a failure needs to be blamed on anybody
 
-    if not blame.starved(step):
+    if not options.network or not blame.starved(step):
         return result
     _check_network(engine, dockerfile, step, options)
     left = options.timeout - (time.monotonic() - started)
@@ -121,7 +124,8 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
             buildsecrets.handed(engine, dockerfile, context.tar, options) as (tar, more),
             cancel.deadline(options.timeout, log.stop) as clock,
         ):
-            parameters = {**_parameters(context, options, _proxies(engine)), **log.parameters, **more}
+            proxies = _proxies(engine) if options.network else {}
+            parameters = {**_parameters(context, options, proxies), **log.parameters, **more}
             image_id, error = _run(engine, tar, parameters, log, clock)
             while log.stumbled(error) and not clock.expired:
                 image_id, error = _run(engine, tar, parameters, log, clock)
@@ -170,6 +174,8 @@ class _BuildKit:
         asked = {"version": "2", "buildid": self._id, "labels": json.dumps(dict(self._options.labels))}
         if self._options.cache_from:
             asked["cachefrom"] = json.dumps(self._options.cache_from)
+        if not self._options.network:
+            asked["networkmode"] = "none"
         return asked
 
     def stop(self) -> None:
@@ -296,9 +302,11 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
 def _failure(
     error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, asked: tuple[Dockerfile, Context]
 ) -> GraderError:
-    from grader.engine import blame  # noqa: PLC0415  # see `build`
+    from grader.engine import blame, offline  # noqa: PLC0415  # see `build`
 
     step = log.culprit(error)
+    instead = "" if options.network else offline.instead(options.wheelhouse)
     if clock.expired:
-        return blame.timeout(step, options.timeout, engine_hung=clock.cut)
-    return blame.failure(error, step, steps=log.steps(), asked=blame.Asked(*asked, tuple(options.secrets.values)))
+        return blame.timeout(step, options.timeout, engine_hung=clock.cut, instead=instead)
+    told = blame.Asked(*asked, tuple(options.secrets.values), instead)
+    return blame.failure(error, step, steps=log.steps(), asked=told)

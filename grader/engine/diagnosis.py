@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from grader.course.units import human_size
-from grader.engine import describe, standin
+from grader.engine import describe, fences, standin
 from grader.engine.connect import connect
 from grader.engine.pull import Trouble, trouble_with
 from grader.errors import EngineError, GraderError
@@ -59,6 +59,7 @@ def engine(found: Engine, references: Sequence[str]) -> Iterator[Fact]:
     yield _builder(found)
     yield _asked("images", lambda: describe.reading(found))
     yield _asked("questions", lambda: describe.asking(found))
+    yield _fences(found)
     yield _asked("space", lambda: describe.space(found))
     yield _architecture(found, references)
     yield _asked("bases", lambda: describe.base_images(found, references))
@@ -139,6 +140,18 @@ def _builder(found: Engine) -> Fact:
     old = found.name == "docker" and not found.at_least(23)
     fix = "Upgrade the engine if an exercise needs these; the course's own do not." if old else ""
     return Fact("builder", describe.builder(found), fix)
+
+
+def _fences(found: Engine) -> Fact:
+    """No mending is asked for: who grades their own files needs none of them."""
+    each = fences.of(found)
+    lacking = [fence for fence in each if not fence.present]
+    more = [f"{fence.name}: {fence.text}" for fence in each] if len(lacking) < len(each) else [lacking[0].text]
+    if not lacking:
+        return Fact("fences", "builds are bounded", more=tuple(more))
+    more += dict.fromkeys(fence.fix for fence in lacking if fence.fix)
+    text = f"builds are not bounded in {', '.join(fence.name.removeprefix('build ') for fence in lacking)}"
+    return Fact("fences", f"{text}; that matters where you grade what others wrote", more=tuple(more))
 
 
 def _architecture(found: Engine, references: Sequence[str]) -> Fact:

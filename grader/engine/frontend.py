@@ -34,17 +34,21 @@ _NEWER_FLAGS = (
 )
 
 
-def prepare(engine: Engine, dockerfile: Dockerfile, data: bytes, *, progress: Progress = silent) -> bytes:
+def prepare(
+    engine: Engine, dockerfile: Dockerfile, data: bytes, *, own: bool = False, progress: Progress = silent
+) -> bytes:
     """The Dockerfile's bytes as they should be sent; the policy has already refused foreign front ends.
 
-    Raises ``EngineError`` when the Dockerfile is written in a newer language than this engine can be taught.
+    ``own`` asks for the engine's own front end, whatever the Dockerfile says: not every age of Docker's knows that a
+    build has no network. Raises ``EngineError`` when the Dockerfile is written in a newer language than this engine can
+    be taught.
     """
     if engine.name == "podman":
         _refuse_heredocs_before_buildah_knew_them(engine, dockerfile)
         return neutralise_syntax(data) if dockerfile.syntax else data
     if engine.at_least(_COMPLETE_SINCE):
         return neutralise_syntax(data) if dockerfile.syntax else data
-    if dockerfile.syntax and _is_there(engine, dockerfile.syntax, progress):
+    if dockerfile.syntax and not own and _is_there(engine, dockerfile.syntax, progress):
         return data
     if newer := _newer_than_built_in(dockerfile):
         raise _too_old(engine, *newer, "Docker Engine 23")

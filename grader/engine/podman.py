@@ -35,6 +35,9 @@ _EXIT_STATUS = re.compile(r"while running runtime: exit status (\d+)\s*$")
 _LABELS = {leftovers.CACHE: "1"}
 # Without this, its builder lets a RUN into the network of the host.
 _OWN_NETWORK = [{"Name": "network", "Host": False, "Path": ""}]
+# Buildah's `NetworkDisabled`, as Podman's own client asks for it; "none", Docker's word, it takes without a word and
+# without an effect (seen with 4.3).
+_NO_NETWORK = "1"
 # What Docker's builder gives to a RUN and Podman's does not: a Dockerfile builds here if it builds there.
 _CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"]
 # Its builder stumbles over an image that somebody removes while it looks through all of them for a cached one.
@@ -71,6 +74,8 @@ class Buildah:
             "nsoptions": json.dumps(_OWN_NETWORK),
             "ulimits": json.dumps([self._mark.ulimit]),
         }
+        if not self._options.network:
+            asked["networkmode"] = _NO_NETWORK
         return asked | ({"nocache": "1"} if self._distrusts_cache else {})
 
     def stumbled(self, error: str) -> bool:

@@ -47,6 +47,7 @@ def _build(result: GradeResult, image: str) -> ByHand:
     given = result.build
     words = [f"--build-arg {_quoted(f'{name}={text}')}" for name, text in given.args.items()] if given else []
     words += [f"--secret {_quoted(f'id={name},src=FILE')}" for name in given.secrets] if given else []
+    words += ["--network none"] if given and not given.network else []
     options = "".join(f"{word} " for word in words)
     first = f"docker build {options}-t {image} ."
     again = f"docker build {options}--no-cache --progress=plain -t {image} ."

@@ -138,6 +138,11 @@ def stand_ins(names: Sequence[str]) -> str:
     return f"Stand-ins built from Debian packages, in place of the real base images: {', '.join(names)}."
 
 
+def missing_fences(names: Sequence[str]) -> str:
+    """What does not bound builds on this engine; for who runs it, not for learners on their own machine."""
+    return f"Builds on this engine have no fence for: {', '.join(names)}. `grader doctor` says why, and what to do."
+
+
 def next_hint(command: str) -> str:
     """Where there is more help with what failed."""
     return f"Stuck? `{one_line(command)}` gives the next hint."

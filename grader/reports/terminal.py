@@ -191,6 +191,8 @@ def _summary(result: GradeResult, *, verbose: bool) -> list[Text]:
     if result.engine and result.engine.stand_ins:
         lines.append(Text(_words.stand_ins(result.engine.stand_ins)))
     lines += [Text(one_line(note), style="dim") for note in result.notes]
+    if verbose and result.engine and result.engine.missing_fences:
+        lines.append(Text(_words.missing_fences(result.engine.missing_fences), style="dim"))
     if verbose:
         phases = ", ".join(f"{name} {human_time(seconds)}" for name, seconds in result.phases.items())
         lines.append(Text(f"Time: {human_time(result.duration)} ({phases})", style="dim"))

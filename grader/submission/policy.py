@@ -5,11 +5,12 @@ anything that reaches out of the build.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from grader.errors import SubmissionError
-from grader.submission import expansion
+from grader.submission import expansion, remote
 from grader.submission.dockerfile import Dockerfile, Instruction, other_readings
 from grader.submission.stages import SCRATCH
 
@@ -45,44 +46,79 @@ def is_official_syntax(value: str) -> bool:
     return re.fullmatch(rf"{OFFICIAL_SYNTAX}(:[\w.-]+)?(@sha256:[0-9a-f]{{64}})?", image, re.ASCII) is not None
 
 
-def check(dockerfile: Dockerfile, allowed: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class _Allowed:
+    """What an exercise lets a Dockerfile use: image references, globs of addresses for ADD, and a network for RUN."""
+
+    images: Sequence[str]
+    addresses: Sequence[str]
+    network: bool
+
+
+def check(
+    dockerfile: Dockerfile, allowed: Sequence[str], *, addresses: Sequence[str] = (), network: bool = True
+) -> None:
     """Raise PolicyError for the first line that asks for what is not allowed; ``allowed`` are image references.
+
+    ``addresses`` are globs of what ADD may fetch, ``network`` says whether RUN steps have one.
 
     Front ends of different age read some texts differently, so every reading has to be allowed; one that has no FROM
     raises DockerfileError, and so does one that would fill the engine's memory.
     """
+    rules = _Allowed(allowed, addresses, network)
     for reading in (dockerfile, *other_readings(dockerfile)):
-        first = min(_problems(reading, allowed), key=lambda problem: problem.line or 0, default=None)
+        first = min(_problems(reading, rules), key=lambda problem: problem.line or 0, default=None)
         if first:
             raise first
         expansion.check(reading)
 
 
-def _problems(dockerfile: Dockerfile, allowed: Sequence[str]) -> Iterator[PolicyError]:
+def _problems(dockerfile: Dockerfile, allowed: _Allowed) -> Iterator[PolicyError]:
     if dockerfile.syntax is not None and not is_official_syntax(dockerfile.syntax):
         yield PolicyError(
             f"`# syntax=` names a front end that is not Docker's own: {_shown(dockerfile.syntax)}.",
             f"Use `# syntax={OFFICIAL_SYNTAX}:1`, or drop the line.",
             line=dockerfile.syntax_line or 1,
         )
-    permitted = sorted({normalise(image) for image in allowed})
+    permitted = sorted({normalise(image) for image in allowed.images})
     for image, line in dockerfile.external_images():
         if "$" in image:
             yield _unresolved(image, line)
         elif normalise(image) not in permitted:
             yield _not_allowed(image, line, permitted, [stage.name for stage in dockerfile.stages if stage.name])
-    for instruction in _runs(dockerfile):
-        yield from _reaching_out(instruction)
+    for run in _every(dockerfile, "RUN"):
+        yield from _reaching_out(run, network=allowed.network)
+    for add in _every(dockerfile, "ADD"):
+        for source in remote.sources(add, dockerfile.escape):
+            if not remote.is_allowed(source, allowed.addresses):
+                yield _fetching(source, add.line, allowed)
 
 
-def _runs(dockerfile: Dockerfile) -> Iterable[Instruction]:
+def _every(dockerfile: Dockerfile, keyword: str) -> Iterable[Instruction]:
+    """The instructions of a kind, what ONBUILD triggers included."""
     every = (each for stage in dockerfile.stages for each in stage.instructions)
-    return (inner for each in every if (inner := each.trigger or each).keyword == "RUN")
+    return (inner for each in every if (inner := each.trigger or each).keyword == keyword)
 
 
-def _reaching_out(run: Instruction) -> Iterator[PolicyError]:
+def _fetching(source: str, line: int, allowed: _Allowed) -> PolicyError:
+    if "$" in source or not remote.is_address(source):
+        what = f"Whether ADD fetches this from the network depends on a variable: {_shown(source)}."
+        return PolicyError(what, f"If it lies beside the Dockerfile, write it as `./{_shown(source)}`.", line=line)
+    if not allowed.network:
+        fix = "Copy a file from beside the Dockerfile, or do without it."
+        return PolicyError(f"This exercise builds without a network, and ADD fetches {_shown(source)}.", fix, line=line)
+    fix = f"Allowed here: {', '.join(allowed.addresses)}." if allowed.addresses else "Use what the exercise brings."
+    return PolicyError(f"This exercise does not let ADD fetch {_shown(source)}.", fix, line=line)
+
+
+def _reaching_out(run: Instruction, *, network: bool) -> Iterator[PolicyError]:
     networks = {value.lower() for value in run.flag_values("network")}
-    if not networks <= {"default", "none", ""}:
+    if not network and not networks <= {"none", ""}:
+        # Front ends differ in whether `default` is that of the build, which is none, or the engine's, which is not.
+        yield PolicyError(
+            "`RUN --network` asks for a network, and this exercise builds without one.", "Drop the flag.", line=run.line
+        )
+    elif not networks <= {"default", "none", ""}:
         yield PolicyError(
             "`RUN --network` asks for the host's network.", "Drop the flag; the default network will do.", line=run.line
         )

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +14,11 @@ import pytest
 from grader.bulk import gradebook, outcome
 from grader.bulk.gradebook import Grade
 from grader.bulk.groups import Groups
+from grader.bulk.journal import Journal
 from grader.bulk.page import Page, Tally
 from grader.bulk.roster import Learner
 from grader.files import put
-from grader.tests.bulk.classes import ASKED, RUBRIC, keep, mixed, row, verdict
+from grader.tests.bulk.classes import ASKED, ENGINE, RUBRIC, keep, mixed, row, verdict
 from grader.tests.reports.pages import elements, parsed, tag, text_of
 from grader.tests.reports.poison import CORPUS
 
@@ -231,3 +233,20 @@ def test_a_wide_table_scrolls_in_its_own_box(browser: Browser, tmp_path: Path, w
     browser.open(page(tmp_path, NAMES), width=width)
     assert browser.run("return document.querySelector('#table thead th').getBoundingClientRect().height") < 60
     assert browser.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_an_engine_without_fences_is_told_once(tmp_path: Path) -> None:
+    def notes(folder: Path, **engine: Any) -> str:
+        rows, journal = [row("ada", "a"), row("bob", "b")], Journal(folder / "journal.db")
+        keep(journal, rows, replace(verdict(), engine=replace(ENGINE, **engine)))
+        made = Page(RUBRIC, "03", "grader bulk")
+        for grade in gradebook.grades(rows, journal, Groups.of(rows), best=False):
+            made.add(grade)
+        made.write(folder, Groups.of(rows))
+        journal.close()
+        return (folder / "gradebook.html").read_text(encoding="ascii")
+
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    assert notes(tmp_path / "without", missing_fences=("build disk",)).count("no fence for: build disk.") == 1
+    assert "no fence" not in notes(tmp_path / "with")

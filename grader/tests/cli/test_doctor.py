@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 from grader.cli import cli
 from grader.cli.doctor import anonymous, fitted
-from grader.engine import connect, diagnosis, private
+from grader.engine import connect, diagnosis, fences, private
 from grader.engine.connect import Candidate
 from grader.engine.diagnosis import Fact
+from grader.engine.fences import Fence
 from grader.errors import EngineError
 from grader.tests.cli.programs import run
 from grader.tests.engine.faulty import http, serving
@@ -67,6 +68,20 @@ def test_all_is_well(engine: Engine) -> None:
     assert engine.version in done.stdout
     for name in ("Python", "disk", "engine", "builder", "space", "processor", "bases", "network", "proxy"):
         assert re.search(rf"^{name} ", done.stdout, re.MULTILINE), name
+
+
+def test_fences_are_told_and_nobody_is_asked_to_mend_them(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = Fence("build disk", present=False, text="it is shared", fix="Use another.")
+    standing = Fence("build memory", present=True, text="1 GB for a step")
+    monkeypatch.setattr(fences, "of", lambda _: (lacking, standing))
+    told = diagnosis._fences(engine)
+    assert "not bounded in disk" in told.text
+    assert told.more == ("build disk: it is shared", "build memory: 1 GB for a step", "Use another.")
+    assert (told.fix, told.grave) == ("", False)
+    monkeypatch.setattr(fences, "of", lambda _: (lacking,))
+    assert diagnosis._fences(engine).more == ("it is shared", "Use another.")
+    monkeypatch.setattr(fences, "of", lambda _: (standing,))
+    assert diagnosis._fences(engine).text == "builds are bounded"
 
 
 def test_nobody_answers() -> None:

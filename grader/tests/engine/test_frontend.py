@@ -59,3 +59,10 @@ def test_a_syntax_line_costs_no_registry_where_it_is_not_needed(workshop: Worksh
     failure = workshop.build(sent.decode()).failure
     assert failure is not None
     assert failure.line == 3
+
+
+def test_a_build_without_a_network_is_read_by_the_engines_own_front_end(workshop: Workshop) -> None:
+    text = b"# syntax=docker/dockerfile:1.2\n" + SLIM
+    old = replace(workshop.engine, name="docker", version="20.10.24")
+    sent = frontend.prepare(old, dockerfile.parse(text), text, own=True)
+    assert dockerfile.parse(sent).syntax is None

@@ -404,3 +404,8 @@ def test_the_mark_of_a_build_finds_its_processes_and_no_others() -> None:
     assert process.wait(5) == -9
     process.communicate()
     assert not mark._end_here()
+
+
+def test_a_build_without_a_network_sees_none(workshop: Workshop) -> None:
+    built = workshop.build(f'{SLIM}RUN test "$(ls /sys/class/net)" = lo\n', network=False)
+    assert built.failure is None

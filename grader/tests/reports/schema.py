@@ -68,7 +68,13 @@ _STEP = _exactly(
     log=_TEXTS | {"maxItems": 20},
 )
 _NAMED_TEXTS = {"type": "object", "additionalProperties": _TEXT}
-_BUILD = _exactly(duration=_POINTS, steps={"type": "array", "items": _STEP}, args=_NAMED_TEXTS, secrets=_TEXTS)
+_BUILD = _exactly(
+    duration=_POINTS,
+    steps={"type": "array", "items": _STEP},
+    args=_NAMED_TEXTS,
+    secrets=_TEXTS,
+    network={"type": "boolean"},
+)
 _APP = _exactly(
     port={"type": "integer", "minimum": 1},
     path=_TEXT,
@@ -89,7 +95,7 @@ RESULT = _exactly(
     score=_or_null(_POINTS),
     max_score=_POINTS,
     pass_score=_POINTS,
-    engine=_or_null(_exactly(name=_TEXT, version=_TEXT, platform=_TEXT, stand_ins=_TEXTS)),
+    engine=_or_null(_exactly(name=_TEXT, version=_TEXT, platform=_TEXT, stand_ins=_TEXTS, missing_fences=_TEXTS)),
     image=_or_null(_IMAGE),
     phases={"type": "object", "additionalProperties": _POINTS},
     checks={"type": "array", "items": _CHECK},

@@ -13,7 +13,7 @@ from grader.reports import Telling
 from grader.reports._sizes import sizes
 from grader.reports._text import clipped, last_state, one_line, printable
 from grader.reports.terminal import write
-from grader.result import Fault, ImageResult, LayerResult, Problem
+from grader.result import EngineResult, Fault, ImageResult, LayerResult, Problem
 from grader.tests.reports.results import ALL, DOCKERFILE, FAILED, HOSTILE, HOSTILE_DOCKERFILE
 
 if TYPE_CHECKING:
@@ -178,3 +178,9 @@ def test_of_a_progress_bar_the_end_stays() -> None:
 def test_clipping_counts_cells() -> None:
     assert clipped("日本語", 4) == "日本"
     assert clipped("abc", 10) == "abc"
+
+
+def test_missing_fences_are_for_who_asks_for_more() -> None:
+    result = replace(FAILED, engine=EngineResult("docker", "28", "linux/amd64", missing_fences=("build disk",)))
+    assert "build disk" not in told(result, io.StringIO())
+    assert "no fence for: build disk. `grader doctor`" in " ".join(told(result, io.StringIO(), verbose=True).split())
