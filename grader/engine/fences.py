@@ -101,11 +101,11 @@ def of(engine: Engine) -> tuple[Fence, ...]:
     if own is None:
         why = _unfenced(engine)
         return tuple(Fence(name, present=False, text=why, fix=_ANEW if engine.private else _OWN) for name in NAMES)
-    limited = own.memory is not None and own.processes is not None
-    return (
-        Fence(NAMES[0], limited, _memory(own) if limited else own.no_limits, "" if limited else _ANEW),
-        Fence(NAMES[1], limited, f"{own.processes} for a step" if limited else own.no_limits, "" if limited else _ANEW),
-        Fence(NAMES[2], own.disk is not None, _disk(own) if own.disk else own.no_disk, "" if own.disk else _ANEW),
+    texts = (_memory(own), _processes(own), f"a file system of {human_size(own.disk)}" if own.disk else "")
+    lacking = (own.no_limits, own.no_limits, own.no_disk)
+    return tuple(
+        Fence(name, present=bool(text), text=text or why, fix="" if text else _ANEW)
+        for name, text, why in zip(NAMES, texts, lacking, strict=True)
     )
 
 
@@ -127,8 +127,11 @@ def _unfenced(engine: Engine) -> str:
 
 
 def _memory(own: standing.Standing) -> str:
-    return f"{human_size(own.memory or 0)} for a step, {human_size(own.memory_of_all or 0)} for all at a time"
+    if own.memory is None:
+        return ""
+    each, together = own.memory
+    return f"{human_size(each)} for a step, {human_size(together)} for all at a time"
 
 
-def _disk(own: standing.Standing) -> str:
-    return f"a file system of {human_size(own.disk or 0)}"
+def _processes(own: standing.Standing) -> str:
+    return f"{own.processes[0]} for a step, {own.processes[1]} for all at a time" if own.processes else ""
