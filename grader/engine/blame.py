@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_time
-from grader.engine import missing, ungiven, unstarted
+from grader.engine import missing, outgrown, ungiven, unstarted
 from grader.engine.unstarted import shortened
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.submission.instructions import FLAGS
@@ -19,6 +19,7 @@ from grader.submission.instructions import FLAGS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from grader.engine.standing import Standing
     from grader.engine.trace import Step
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
@@ -138,11 +139,12 @@ _ENGINE_PATH = re.compile(r"/(?:overlay2?|containerd|buildkit|snapshots|image|do
 
 @dataclass(frozen=True)
 class Asked:
-    """What was to be built, of which files, and the ids of the secrets that the exercise gives."""
+    """What was to be built, of which files, the ids of the secrets that the exercise gives, and what bounds a build."""
 
     dockerfile: Dockerfile | None = None
     context: Context | None = None
     secrets: tuple[str, ...] = ()
+    standing: Standing | None = None
 
 
 def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked: Asked | None = None) -> GraderError:
@@ -153,7 +155,7 @@ def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked:
     """
     asked = asked or Asked()
     if step and step.exit_code is not None:
-        return _failed_command(step, steps, asked.secrets)
+        return _failed_command(step, steps, asked)
     # Podman quotes the step in its error: those words are the learner's.
     error = error.replace(f'building at STEP "{step.name}": ', "") if step else error
     text = _INSIDE.sub("", "\n".join([error, step.error if step and step.error not in error else ""])).strip()
@@ -218,11 +220,13 @@ def starved(step: Step | None) -> bool:
     return step is not None and step.exit_code is not None and bool(_STARVED.search("\n".join(step.last_lines)))
 
 
-def _failed_command(step: Step, steps: Sequence[Step], secrets: Sequence[str]) -> GraderError:
+def _failed_command(step: Step, steps: Sequence[Step], asked: Asked) -> GraderError:
     """A RUN that ended with an error: the learner's, unless its own last words are that disk or network are gone."""
     where = f"Dockerfile:{step.line}" if step.line else ""
     if refused := unstarted.failure(step, where):
         return refused
+    if stopped := outgrown.failure(step, asked.standing):
+        return stopped
     tail = "\n".join(step.last_lines).lower()
     for sign, what, fix in (*_DISK, *_REGISTRY):
         if sign in tail:
@@ -234,7 +238,7 @@ def _failed_command(step: Step, steps: Sequence[Step], secrets: Sequence[str]) -
     killed = " (killed: out of memory?)" if step.exit_code == 137 else ""  # 128 + SIGKILL
     return SubmissionError(
         f"The step “{shortened(step.instruction)}” ended with exit code {step.exit_code}{killed}",
-        ungiven.mounted(step.instruction, secrets) or _look_at(step.line, step.last_lines),
+        ungiven.mounted(step.instruction, asked.secrets) or _look_at(step.line, step.last_lines),
         where=where,
         line=step.line,
         log=step.last_lines,

@@ -79,21 +79,28 @@ def remove(group: str) -> None:
                 Path(folder).rmdir()
 
 
-def _made(controller: str, group: str) -> Path | None:
-    """The group of all RUN steps, made, where ``controller`` bounds it; None when the kernel has no such controller."""
+def group_of_steps(controller: str, group: str) -> Path | None:
+    """The folder of the group of all RUN steps where ``controller`` bounds it; None when the kernel has none such."""
+    version_2 = None
     for kind, root, options in _hierarchies():
         if kind == "cgroup" and controller in options:
-            folder = root / group / STEPS
-            folder.mkdir(parents=True, exist_ok=True)
-            return folder
-    for kind, root, _ in _hierarchies():
-        if kind == "cgroup2" and controller in (root / "cgroup.controllers").read_text(encoding="ascii").split():
-            for folder in (root, root / group):
-                folder.mkdir(exist_ok=True)
-                (folder / "cgroup.subtree_control").write_text(f"+{controller}")
-            (root / group / STEPS).mkdir(exist_ok=True)
             return root / group / STEPS
-    return None
+        if kind == "cgroup2" and controller in (root / "cgroup.controllers").read_text(encoding="ascii").split():
+            version_2 = root / group / STEPS
+    return version_2
+
+
+def _made(controller: str, group: str) -> Path | None:
+    """The same, made."""
+    folder = group_of_steps(controller, group)
+    if folder is None:
+        return None
+    for parent in (folder.parents[1], folder.parents[0]):
+        parent.mkdir(exist_ok=True)
+        if (parent / "cgroup.subtree_control").exists():
+            (parent / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _hierarchies() -> list[tuple[str, Path, list[str]]]:

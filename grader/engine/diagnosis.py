@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from grader.course.units import human_size
-from grader.engine import describe, standin
+from grader.engine import describe, fences, standin
 from grader.engine.connect import connect
 from grader.engine.pull import Trouble, trouble_with
 from grader.errors import EngineError, GraderError
@@ -60,6 +60,7 @@ def engine(found: Engine, references: Sequence[str]) -> Iterator[Fact]:
     yield _asked("images", lambda: describe.reading(found))
     yield _asked("questions", lambda: describe.asking(found))
     yield _asked("space", lambda: describe.space(found))
+    yield _fences(found)
     yield _architecture(found, references)
     yield _asked("bases", lambda: describe.base_images(found, references))
     trouble = _registry_trouble(found, references)
@@ -125,6 +126,18 @@ def _asked(name: str, look: Callable[[], str]) -> Fact:
         return Fact(name, look())
     except GraderError as error:
         return Fact(name, error.what, error.fix, grave=True)
+
+
+def _fences(found: Engine) -> Fact:
+    """What stands around builds. Nothing to mend: who builds files of their own needs none of it."""
+    seen = fences.of(found)
+    there = [f"{fence.name} ({fence.text})" for fence in seen if fence.present]
+    lacking = [fence for fence in seen if not fence.present]
+    more = [f"without {fence.name}: {fence.text}. {fence.fix}" for fence in lacking if not fence.required]
+    if required := [fence for fence in lacking if fence.required]:
+        names = ", ".join(fence.name for fence in required)
+        more.insert(0, f"for the files of strangers it lacks {names}: {required[0].text}. {required[0].fix}")
+    return Fact("fences", "; ".join(there) or "none around builds", more=tuple(more))
 
 
 def _windows(found: Engine) -> Iterator[Fact]:
