@@ -93,7 +93,7 @@ def test_it_grows(mounted: Home) -> None:
 
 
 def test_it_does_not_shrink(mounted: Home) -> None:
-    with pytest.raises(UsageError, match="has 4.1 GB, and cannot shrink to 3 GB") as caught:
+    with pytest.raises(UsageError, match=r"has 4\.1 GB, and cannot shrink to 3 GB") as caught:
         disk.check(mounted, 3_000_000_000)
     assert str(mounted.image) in caught.value.fix
     disk.check(mounted, SIZE)
