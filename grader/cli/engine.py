@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, yes_option
+from grader.cli.options import SIZE, course_option, yes_option
 from grader.errors import EngineError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -48,13 +48,23 @@ def install(*, yes: bool) -> None:
 
 
 @engine.command()
-def start() -> None:
-    """Starts the grader's own engine."""
+@click.option("--disk", type=SIZE, metavar="SIZE", help="The disk for its data, like 40GB; it can grow, not shrink.")
+@click.option("--cache", type=SIZE, metavar="SIZE", help="What the build cache may keep, like 10GB.")
+@click.option("--memory", type=SIZE, metavar="SIZE", help="What one build step may use, like 2GB.")
+@click.option("--processes", type=int, metavar="N", help="How many processes one build step may have.")
+def start(*, disk: int | None, cache: int | None, memory: int | None, processes: int | None) -> None:
+    """Starts the grader's own engine.
+
+    What you ask for is remembered: it holds for every start from then on, also when `grade` starts the engine.
+    """
     from grader.cli.progress import ProgressView  # noqa: PLC0415
     from grader.engine import private  # noqa: PLC0415
 
+    asked = private.Limits(disk, cache, memory, processes)
     with ProgressView(verbose=True) as progress:
-        endpoint = private.start(progress)
+        endpoint = private.start(progress, asked=None if asked == private.Limits() else asked)
+    if private.status().pending:
+        click.echo("It runs already: what you ask for holds from its next start on (`grader engine stop`).", err=True)
     click.echo(f"DOCKER_HOST={endpoint}")
 
 
@@ -69,11 +79,13 @@ def stop() -> None:
 @engine.command()
 def status() -> int:
     """Says how the grader's own engine is. Exit code 3 when it does not run."""
-    from grader.engine import private  # noqa: PLC0415
+    from grader.engine import describe, private  # noqa: PLC0415
 
     facts = private.status()
     click.echo(f"running   {'yes, process ' + str(facts.pid) if facts.running else 'no'}")
     click.echo(f"endpoint  {facts.endpoint}\ndata      {facts.data}\nlog       {facts.log}")
+    for name, text in describe.standing(facts):
+        click.echo(f"{name:<9} {text}")
     return ExitCode.PASSED if facts.running else ExitCode.INFRASTRUCTURE
 
 
@@ -162,8 +174,13 @@ def _present(wanted: Sequence[str], archive: Path | None, *, refresh: bool, yes:
 
 @click.command()
 @click.option("--stand-ins", is_flag=True, help="Remove the stand-ins of base images too.")
-def clean(*, stand_ins: bool) -> None:
+@click.option(
+    "--cache", type=SIZE, is_flag=False, flag_value=0, metavar="[SIZE]",
+    help="Remove the engine's build cache too, whoever built it: the oldest, down to SIZE, or all that is not in use.",
+)  # fmt: skip
+def clean(*, stand_ins: bool, cache: int | None) -> None:
     """Removes what killed runs of the grader left in the engine."""
+    from grader.course.units import human_size  # noqa: PLC0415
     from grader.engine import bases as base_images  # noqa: PLC0415
     from grader.engine import leftovers  # noqa: PLC0415
 
@@ -171,6 +188,8 @@ def clean(*, stand_ins: bool) -> None:
     removed = leftovers.clean(found)
     if stand_ins:
         removed += [f"stand-in {reference}" for reference in base_images.remove_stand_ins(found)]
+    if cache is not None and (freed := leftovers.prune(found, keep=cache)):
+        removed.append(f"{human_size(freed)} of the build cache")
     for name in removed:
         click.echo(f"removed {name}")
     click.echo(f"{len(removed)} removed." if removed else "Nothing was left behind.")

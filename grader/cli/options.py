@@ -42,6 +42,24 @@ class CourseParam(click.ParamType):  # type: ignore[type-arg]  # generic since c
         return fetched.folder
 
 
+class SizeParam(click.ParamType):  # type: ignore[type-arg]  # see `CourseParam`
+    """A number of bytes, written as in a rubric."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int:
+        """Bytes."""
+        from grader.course.units import parse_size  # noqa: PLC0415  # hardly anybody names a size
+
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, context)
+
+
+SIZE = SizeParam()
 yes_option = click.option(
     "--yes", is_flag=True, help="Agree to installing an engine, and to stand-ins where no image registry is reached."
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_time
-from grader.engine import missing, offline, ungiven, unstarted
+from grader.engine import missing, offline, outgrown, ungiven, unstarted
 from grader.engine.unstarted import shortened
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.submission.instructions import FLAGS
@@ -19,6 +19,7 @@ from grader.submission.instructions import FLAGS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from grader.engine.standing import Standing
     from grader.engine.trace import Step
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
@@ -138,7 +139,7 @@ _ENGINE_PATH = re.compile(r"/(?:overlay2?|containerd|buildkit|snapshots|image|do
 
 @dataclass(frozen=True)
 class Asked:
-    """What was to be built, of which files, and the ids of the secrets that the exercise gives.
+    """What was to be built, of which files, the ids of the secrets that the exercise gives, and what bounds a build.
 
     ``instead`` is what a learner of an exercise that builds without a network can do (`engine.offline`), "" with one.
     """
@@ -146,6 +147,7 @@ class Asked:
     dockerfile: Dockerfile | None = None
     context: Context | None = None
     secrets: tuple[str, ...] = ()
+    standing: Standing | None = None
     instead: str = ""
 
 
@@ -233,6 +235,8 @@ def _failed_command(step: Step, steps: Sequence[Step], asked: Asked) -> GraderEr
     where = f"Dockerfile:{step.line}" if step.line else ""
     if refused := unstarted.failure(step, where):
         return refused
+    if stopped := outgrown.failure(step, asked.standing):
+        return stopped
     tail = "\n".join(step.last_lines).lower()
     # Without a network, what a step says of a registry is no registry's.
     for sign, what, fix in _DISK if asked.instead else (*_DISK, *_REGISTRY):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import buildsecrets, cancel, network, sdk
+from grader.engine import buildsecrets, cancel, network, sdk, standing
 from grader.engine.buildsecrets import Secrets
 from grader.engine.client import post, proxies
 from grader.engine.told import told
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from grader.engine.client import Answer
     from grader.engine.connect import Engine
     from grader.engine.podman import Buildah
+    from grader.engine.standing import Standing
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
@@ -138,7 +139,9 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
     duration = time.monotonic() - started
     log.finish()
     steps = log.steps()
-    failure = _failure(error, log, options, clock, (dockerfile, context)) if error or clock.expired else None
+    failure = None
+    if error or clock.expired:
+        failure = _failure(error, log, options, clock, (dockerfile, context, standing.of(engine)))
     if isinstance(failure, EngineError):
         raise failure
     if failure is None and image_id is None:
@@ -300,7 +303,11 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
 
 
 def _failure(
-    error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, asked: tuple[Dockerfile, Context]
+    error: str,
+    log: _BuildKit | Buildah,
+    options: Options,
+    clock: cancel.Clock,
+    asked: tuple[Dockerfile, Context, Standing | None],
 ) -> GraderError:
     from grader.engine import blame, offline  # noqa: PLC0415  # see `build`
 
@@ -308,5 +315,6 @@ def _failure(
     instead = "" if options.network else offline.instead(options.wheelhouse)
     if clock.expired:
         return blame.timeout(step, options.timeout, engine_hung=clock.cut, instead=instead)
-    told = blame.Asked(*asked, tuple(options.secrets.values), instead)
-    return blame.failure(error, step, steps=log.steps(), asked=told)
+    dockerfile, context, stands = asked
+    known = blame.Asked(dockerfile, context, tuple(options.secrets.values), stands, instead)
+    return blame.failure(error, step, steps=log.steps(), asked=known)

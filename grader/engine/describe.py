@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_size
-from grader.engine import bases
+from grader.engine import bases, fences, room
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from grader.engine.connect import Engine
+    from grader.engine.private import EngineStatus
 
 #: Below this many free bytes a course's base images and builds hardly fit.
 _LITTLE_SPACE = 5_000_000_000
@@ -50,15 +50,34 @@ def asking(engine: Engine) -> str:
 
 def space(engine: Engine) -> str:
     """Free space for the engine's data, where it can be seen. Raises ``EngineError`` when there is little."""
-    root = Path(engine.client.info().get("DockerRootDir", ""))
-    if not engine.local or not root.is_dir():
+    here = room.of(engine)
+    if here is None:
         return "the engine's disk cannot be seen from here"
-    free = shutil.disk_usage(root).free
-    if free < _LITTLE_SPACE:
+    told = f"of {human_size(here.size)} free for the engine's data in {here.folder}"
+    if here.free < _LITTLE_SPACE:
         raise EngineError(
-            f"only {human_size(free)} free for the engine's data in {root}", "Free space, or `grader clean`."
+            f"only {human_size(here.free)} {told}",
+            "Free space: `grader clean --cache` removes the build cache"
+            + (", `grader engine start --disk` makes its disk larger." if engine.private else "."),
         )
-    return f"{human_size(free)} free in {root}"
+    return f"{human_size(here.free)} {told}"
+
+
+def standing(status: EngineStatus) -> Iterator[tuple[str, str]]:
+    """What the private engine was started with, each with its name."""
+    stands = status.standing
+    if stands is None:
+        if status.running:
+            yield "fences", "none: it was started by an older version of the grader; stop and start it"
+        return
+    here = room.at(stands.data) if stands.disk is None or room.is_mounted(stands.data) else None
+    use = f", {human_size(here.free)} free" if here else ""
+    yield "disk", f"{human_size(stands.disk)}{use}" if stands.disk else f"the machine's own{use}: {stands.no_disk}"
+    yield "cache", f"at most {human_size(stands.cache)} are kept" if stands.cache else "as much as the engine likes"
+    for name, text in (("memory", fences.memory(stands)), ("processes", fences.processes(stands))):
+        yield name, text or f"not bounded for builds: {stands.no_limits}"
+    if status.pending:
+        yield "pending", "something else was asked for since it was started; stop and start it"
 
 
 def base_images(engine: Engine, references: Sequence[str]) -> str:

@@ -128,6 +128,22 @@ def _asked(name: str, look: Callable[[], str]) -> Fact:
         return Fact(name, error.what, error.fix, grave=True)
 
 
+def _fences(found: Engine) -> Fact:
+    """What stands around builds. No mending is asked for: who grades their own files needs none of them."""
+    each = fences.of(found)
+    required = [fence for fence in each if fence.required]
+    advised = [fence for fence in each if not fence.required]
+    lacking = [fence for fence in required if not fence.present]
+    alike = len(lacking) == len(required)
+    more = [lacking[0].text] if alike else [f"{fence.name}: {fence.text}" for fence in required]
+    more += dict.fromkeys(fence.fix for fence in lacking if fence.fix)
+    more += [f"{fence.name}: {fence.text}. {fence.fix}".strip() for fence in advised]
+    if not lacking:
+        return Fact("fences", "builds are bounded", more=tuple(more))
+    text = f"builds are not bounded in {', '.join(fence.name.removeprefix('build ') for fence in lacking)}"
+    return Fact("fences", f"{text}; that matters where you grade what others wrote", more=tuple(more))
+
+
 def _windows(found: Engine) -> Iterator[Fact]:
     if not found.platform.startswith("linux/"):
         fix = "Switch Docker Desktop to Linux containers (its menu has `Switch to Linux containers`)."
@@ -140,18 +156,6 @@ def _builder(found: Engine) -> Fact:
     old = found.name == "docker" and not found.at_least(23)
     fix = "Upgrade the engine if an exercise needs these; the course's own do not." if old else ""
     return Fact("builder", describe.builder(found), fix)
-
-
-def _fences(found: Engine) -> Fact:
-    """No mending is asked for: who grades their own files needs none of them."""
-    each = fences.of(found)
-    lacking = [fence for fence in each if not fence.present]
-    more = [f"{fence.name}: {fence.text}" for fence in each] if len(lacking) < len(each) else [lacking[0].text]
-    if not lacking:
-        return Fact("fences", "builds are bounded", more=tuple(more))
-    more += dict.fromkeys(fence.fix for fence in lacking if fence.fix)
-    text = f"builds are not bounded in {', '.join(fence.name.removeprefix('build ') for fence in lacking)}"
-    return Fact("fences", f"{text}; that matters where you grade what others wrote", more=tuple(more))
 
 
 def _architecture(found: Engine, references: Sequence[str]) -> Fact:

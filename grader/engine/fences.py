@@ -88,29 +88,30 @@ class Fence:
     required: bool = True
 
 
+#: What `of` tells of, in this order.
+NAMES = ("build memory", "build processes", "build disk", "user namespaces")
 _OWN = "Grade on a Linux machine as root with the grader's own engine (`grader engine start`), which has this fence."
-_ANEW = "Start the grader's own engine anew, `grader engine stop`, then `grader engine start`; it says what it lacks."
+_ANEW = (
+    "Start the grader's own engine anew (`grader engine stop`, then `grader engine start`): it says what is missing."
+)
 
 
 def of(engine: Engine) -> tuple[Fence, ...]:
     """The fences around builds by ``engine``, those that are missing among them.
 
-    Apps and commands are fenced on every engine (see `fenced`). Costs at most two questions to the engine.
+    Apps and commands are fenced on every engine (see `fenced`). Costs one question to the engine.
     """
     own = standing.of(engine)
     if own is None:
-        why = _unfenced(engine)
-        return tuple(Fence(name, present=False, text=why, fix=_ANEW if engine.private else _OWN) for name in NAMES)
-    limited = own.memory is not None and own.processes is not None
-    return (
-        Fence(NAMES[0], limited, _memory(own) if limited else own.no_limits, "" if limited else _ANEW),
-        Fence(NAMES[1], limited, f"{own.processes} for a step" if limited else own.no_limits, "" if limited else _ANEW),
-        Fence(NAMES[2], own.disk is not None, _disk(own) if own.disk else own.no_disk, "" if own.disk else _ANEW),
-    )
-
-
-#: What `of` tells of, in this order.
-NAMES = ("build memory", "build processes", "build disk")
+        texts, lacking = ("", "", ""), (_unfenced(engine),) * 3
+    else:
+        texts = (memory(own), processes(own), f"a file system of {human_size(own.disk)}" if own.disk else "")
+        lacking = (own.no_limits, own.no_limits, own.no_disk)
+    fix = _ANEW if own or engine.private else _OWN
+    return *(
+        Fence(name, present=bool(text), text=text or why, fix="" if text else fix)
+        for name, text, why in zip(NAMES[:3], texts, lacking, strict=True)
+    ), _user_namespaces(engine)
 
 
 def missing(engine: Engine) -> tuple[Fence, ...]:
@@ -126,9 +127,30 @@ def _unfenced(engine: Engine) -> str:
     return "the engine is not the grader's own, and bounds no RUN step"
 
 
-def _memory(own: standing.Standing) -> str:
-    return f"{human_size(own.memory or 0)} for a step, {human_size(own.memory_of_all or 0)} for all at a time"
+def _user_namespaces(engine: Engine) -> Fence:
+    """Engine API, SystemInfo, `SecurityOptions`; Podman says the same of itself."""
+    told = engine.client.info().get("SecurityOptions") or []
+    if any("name=rootless" in option for option in told):
+        return Fence(NAMES[3], present=True, text="the engine itself is not root", required=False)
+    if any("name=userns" in option for option in told):
+        return Fence(NAMES[3], present=True, text="root in a container is nobody on the machine", required=False)
+    return Fence(
+        NAMES[3],
+        present=False,
+        text="root in a container has root's number on the machine, too, and only its capabilities are taken away",
+        fix="Your own engine can be rootless, or have `userns-remap` in its daemon.json: the grader works with both.",
+        required=False,
+    )
 
 
-def _disk(own: standing.Standing) -> str:
-    return f"a file system of {human_size(own.disk or 0)}"
+def memory(own: standing.Standing) -> str:
+    """What an engine of ours bounds, in words; empty when it does not."""
+    if own.memory is None:
+        return ""
+    each, together = own.memory
+    return f"{human_size(each)} for a step, {human_size(together)} for all at a time"
+
+
+def processes(own: standing.Standing) -> str:
+    """What an engine of ours bounds, in words; empty when it does not."""
+    return f"{own.processes[0]} for a step, {own.processes[1]} for all at a time" if own.processes else ""

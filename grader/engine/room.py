@@ -49,6 +49,9 @@ def of(engine: Engine) -> Room | None:
     if not engine.local:
         return None
     own = standing.of(engine)
+    if own is not None and own.disk is not None and not is_mounted(own.data):
+        # Another mount namespace's: what is in that folder here is something else.
+        return None
     return at(own.data if own else _folder(engine))
 
 
@@ -63,6 +66,14 @@ def at(folder: Path | None) -> Room | None:
     # Not `f_bfree`: what is kept for root is not meant to be used up by builds.
     inodes = facts.f_favail if facts.f_files else None
     return Room(folder, facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize, inodes)
+
+
+def is_mounted(folder: Path) -> bool:
+    """Whether ``folder`` is the root of a file system, as this process sees it."""
+    try:
+        return folder.stat().st_dev != folder.parent.stat().st_dev
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=16)

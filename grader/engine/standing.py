@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from grader.engine.limits import Limits
 
 if TYPE_CHECKING:
     from grader.engine.connect import Engine
@@ -21,18 +23,17 @@ _NAME = "standing.json"
 class Standing:
     """An engine of ours since it was started. Sizes are bytes, and None where there is no bound.
 
-    ``disk`` is the size of the file system that holds ``data``, ``memory`` and ``processes`` are for one RUN step,
-    ``memory_of_all`` and ``processes_of_all`` for all that run at a time, ``cache`` is what the build cache may keep.
-    ``no_disk`` and ``no_limits`` say why there is none of them.
+    ``asked`` is what it was asked to keep to. ``disk`` is the size of the file system that holds ``data``, ``cache``
+    what the build cache may keep. ``memory`` and ``processes`` bound RUN steps: a single one, and all that run at a
+    time. ``no_disk`` and ``no_limits`` say why there are none of them.
     """
 
     data: Path
+    asked: Limits = field(default_factory=Limits)
     disk: int | None = None
     no_disk: str = ""
-    memory: int | None = None
-    memory_of_all: int | None = None
-    processes: int | None = None
-    processes_of_all: int | None = None
+    memory: tuple[int, int] | None = None
+    processes: tuple[int, int] | None = None
     no_limits: str = ""
     cache: int | None = None
     cgroup: str = ""
@@ -51,7 +52,9 @@ def read(run: Path) -> Standing | None:
             if os.fstat(file.fileno()).st_uid != 0:
                 return None
             found = json.load(file)
-        return Standing(**found | {"data": Path(found["data"])})
+        found |= {"data": Path(found["data"]), "asked": Limits(**found["asked"])}
+        found |= {name: tuple(found[name]) for name in ("memory", "processes") if found[name] is not None}
+        return Standing(**found)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -14,6 +14,7 @@ import docker
 import pytest
 
 from grader.engine import bridge, private
+from grader.engine import dockerd as daemon
 from grader.errors import EngineError
 from grader.result import ProgressEvent, silent
 from grader.tests.engine.registry import layer
@@ -77,7 +78,7 @@ def test_it_starts_answers_and_stops(home: private.Home) -> None:
     assert not private.running(home)
     assert private.status(home).pid is None
     assert home.bridge not in devices()
-    assert private._processes(home) == []
+    assert daemon.processes(home) == []
     assert home.bridge not in rules()
     assert not private.stop(home)
 
@@ -137,7 +138,7 @@ def test_two_starts_at_once_make_one_engine(home: private.Home) -> None:
     for thread in threads:
         thread.join(60)
     assert private.running(home)
-    assert len([pid for pid in private._processes(home) if "dockerd" in name(pid)]) == 1
+    assert len([pid for pid in daemon.processes(home) if "dockerd" in name(pid)]) == 1
 
 
 def name(pid: int) -> str:
@@ -162,7 +163,7 @@ def test_it_starts_again_after_it_was_killed(home: private.Home) -> None:
     first = private.status(home).pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    assert private._wait_until_gone(home, 10, first)
+    assert daemon.wait_until_gone(home, 10, first)
     assert home.pid_file.exists()
     assert not private.running(home)
     private.start(silent, home)
@@ -197,7 +198,7 @@ def test_a_process_that_took_over_the_number_is_spared(home: private.Home) -> No
 
 @needs_dockerd
 def test_a_start_that_fails_shows_the_log(home: private.Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(private, "_settings", lambda: {"no-such-setting": True})
+    monkeypatch.setattr(daemon, "_settings", lambda: {"no-such-setting": True})
     with pytest.raises(EngineError) as caught:
         private.start(silent, home)
     assert "no-such-setting" in "\n".join(caught.value.log)
@@ -207,8 +208,8 @@ def test_a_start_that_fails_shows_the_log(home: private.Home, monkeypatch: pytes
 
 @needs_dockerd
 def test_a_start_that_hangs_is_given_up(home: private.Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(private, "_START_LIMIT", 0.3)
-    monkeypatch.setattr(private, "_answers", lambda _: False)
+    monkeypatch.setattr(daemon, "_START_LIMIT", 0.3)
+    monkeypatch.setattr(daemon, "answers", lambda _: False)
     with pytest.raises(EngineError, match="did not answer"):
         private.start(silent, home)
 

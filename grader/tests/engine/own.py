@@ -1,0 +1,51 @@
+"""Engines of a test's own, beside the suite's: started with limits, and gone without a trace afterwards."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grader.engine import private
+from grader.engine.connect import connect
+from grader.result import silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from grader.engine.connect import Engine
+    from grader.engine.limits import Limits
+
+_NUMBERS = itertools.count()
+
+
+@contextmanager
+def home() -> Iterator[private.Home]:
+    """A place for one; in a folder with a short path, for the sake of its sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="ge"))
+    # Names of network devices have at most 15 characters.
+    found = private.Home(folder / "run", folder / "data", f"go{os.getpid() % 10**8}{next(_NUMBERS) % 1000}")
+    try:
+        yield found
+    finally:
+        private.stop(found)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def engine(limits: Limits, *, images: Engine | None = None) -> Iterator[tuple[private.Home, Engine]]:
+    """An engine that is held to ``limits``, with Debian's slim image of another one."""
+    with home() as found, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", private.start(silent, found, limits))
+        own = connect()
+        if images is not None:
+            client: Any = own.client
+            client.load_image(images.client.get_image("debian:bookworm-slim"))
+        yield found, own
+        own.client.close()
