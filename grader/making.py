@@ -202,7 +202,7 @@ class Maker:
     def _allowed(self) -> Dockerfile:
         """What can be judged without building is judged even if the policy forbids the build."""
         dockerfile = self.subject.dockerfile
-        policy.check(dockerfile, self._settings.bases)
+        policy.check(dockerfile, self._settings.bases, self._settings.add_from)
         return dockerfile
 
     def _connect(self) -> Engine:

@@ -92,8 +92,8 @@ def _recall(file: Path) -> Settings | None:
     try:
         raw = json.loads(file.read_bytes())
         app = raw.pop("app")
-        submit, bases = tuple(raw.pop("submit")), tuple(raw.pop("bases"))
-        return Settings(**raw, submit=submit, bases=bases, app=AppSettings(**app) if app else None)
+        lists: dict[str, Any] = {name: tuple(raw.pop(name)) for name in ("submit", "bases", "add_from")}
+        return Settings(**raw, **lists, app=AppSettings(**app) if app else None)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -66,7 +66,7 @@ _ArgumentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 class BuildOptions(_Part):
     """How the image is built. ``timeout`` is seconds; ``secrets`` are texts by the ids of `RUN --mount=type=secret`.
 
-    ``args`` are texts by the names of `ARG`.
+    ``args`` are texts by the names of `ARG`, ``add_from`` beginnings of addresses.
     """
 
     timeout: Duration = Field(default=300.0, description="The build is stopped after this time.")
@@ -76,6 +76,11 @@ class BuildOptions(_Part):
     )
     args: dict[_ArgumentName, Annotated[str, AfterValidator(_argument)]] = Field(
         default={}, description="Build arguments, by name: what `ARG` gets; `{fresh}` as in `secrets`."
+    )
+    add_from: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^/$]+/|^\S+@[^:/]+:")], ...] = Field(
+        default=(),
+        description="Beginnings of the addresses that ADD may fetch from, such as `https://example.org/data/`. The "
+        "engine fetches, and reaches its own machine's services too: without this, ADD takes nothing from the network.",
     )
 
 
@@ -160,6 +165,7 @@ class Rubric:
             build_timeout=self.build.timeout,
             build_secrets=self.build.secrets,
             build_args=self.build.args,
+            add_from=self.build.add_from,
             dockerfile_limit=self.limits.dockerfile,
             context_limit=self.limits.context,
             app=self.app.settings if self.app else None,

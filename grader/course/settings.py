@@ -26,7 +26,8 @@ class AppSettings:
 class Settings:
     """``build_timeout`` is in seconds, the limits are bytes; ``app`` None runs nothing.
 
-    ``build_secrets`` are texts by their ids, ``build_args`` by their names, as the rubric writes them. ``checks`` are
+    ``build_secrets`` are texts by their ids, ``build_args`` by their names, as the rubric writes them. ``add_from`` are
+    the beginnings of addresses that ADD may fetch from. ``checks`` are
     the ids of all checks, in order, each with whether it asks the running app.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     build_timeout: float
     build_secrets: Mapping[str, str]
     build_args: Mapping[str, str]
+    add_from: tuple[str, ...]
     dockerfile_limit: int
     context_limit: int
     app: AppSettings | None

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from grader.errors import SubmissionError
-from grader.submission import expansion
+from grader.submission import expansion, remote
 from grader.submission.dockerfile import Dockerfile, Instruction, other_readings
 from grader.submission.stages import SCRATCH
 
@@ -45,20 +45,22 @@ def is_official_syntax(value: str) -> bool:
     return re.fullmatch(rf"{OFFICIAL_SYNTAX}(:[\w.-]+)?(@sha256:[0-9a-f]{{64}})?", image, re.ASCII) is not None
 
 
-def check(dockerfile: Dockerfile, allowed: Sequence[str]) -> None:
-    """Raise PolicyError for the first line that asks for what is not allowed; ``allowed`` are image references.
+def check(dockerfile: Dockerfile, allowed: Sequence[str], add_from: Sequence[str] = ()) -> None:
+    """Raise PolicyError for the first line that asks for what is not allowed.
+
+    ``allowed`` are image references, ``add_from`` the beginnings of addresses that ADD may fetch from.
 
     Front ends of different age read some texts differently, so every reading has to be allowed; one that has no FROM
     raises DockerfileError, and so does one that would fill the engine's memory.
     """
     for reading in (dockerfile, *other_readings(dockerfile)):
-        first = min(_problems(reading, allowed), key=lambda problem: problem.line or 0, default=None)
+        first = min(_problems(reading, allowed, add_from), key=lambda problem: problem.line or 0, default=None)
         if first:
             raise first
         expansion.check(reading)
 
 
-def _problems(dockerfile: Dockerfile, allowed: Sequence[str]) -> Iterator[PolicyError]:
+def _problems(dockerfile: Dockerfile, allowed: Sequence[str], add_from: Sequence[str]) -> Iterator[PolicyError]:
     if dockerfile.syntax is not None and not is_official_syntax(dockerfile.syntax):
         yield PolicyError(
             f"`# syntax=` names a front end that is not Docker's own: {_shown(dockerfile.syntax)}.",
@@ -71,13 +73,17 @@ def _problems(dockerfile: Dockerfile, allowed: Sequence[str]) -> Iterator[Policy
             yield _unresolved(image, line)
         elif normalise(image) not in permitted:
             yield _not_allowed(image, line, permitted, [stage.name for stage in dockerfile.stages if stage.name])
-    for instruction in _runs(dockerfile):
+    for instruction in _every(dockerfile, "RUN"):
         yield from _reaching_out(instruction)
+    for instruction in _every(dockerfile, "ADD"):
+        for source in remote.fetched(instruction, add_from):
+            yield _not_fetched(source, instruction.line, add_from)
 
 
-def _runs(dockerfile: Dockerfile) -> Iterable[Instruction]:
+def _every(dockerfile: Dockerfile, keyword: str) -> Iterable[Instruction]:
+    """All of a kind, in triggers too."""
     every = (each for stage in dockerfile.stages for each in stage.instructions)
-    return (inner for each in every if (inner := each.trigger or each).keyword == "RUN")
+    return (inner for each in every if (inner := each.trigger or each).keyword == keyword)
 
 
 def _reaching_out(run: Instruction) -> Iterator[PolicyError]:
@@ -90,6 +96,17 @@ def _reaching_out(run: Instruction) -> Iterator[PolicyError]:
         yield PolicyError("`RUN --security` asks for rights over the host.", "Drop the flag.", line=run.line)
     if run.flag_values("device"):
         yield PolicyError("`RUN --device` asks for a device of the host.", "Drop the flag.", line=run.line)
+
+
+def _not_fetched(source: str, line: int, add_from: Sequence[str]) -> PolicyError:
+    if "$" in source:
+        return PolicyError(
+            f"Whether ADD takes {_shown(source)} from the network depends on a variable.",
+            "Use COPY, which takes nothing from there, or write `./` in front of the file.",
+            line=line,
+        )
+    known = f"Allowed here: {', '.join(add_from)}." if add_from else "COPY a file, or fetch it in a RUN step."
+    return PolicyError(f"This exercise does not let ADD take from the network: {_shown(source)}.", known, line=line)
 
 
 def _unresolved(image: str, line: int) -> PolicyError:

@@ -105,7 +105,9 @@ class Watchdog:
             return
         yield from _processes()
         yield from (f"mount {mount}" for mount in _mounts() if mount.startswith(str(self._root)))
-        yield from (f"loop device {path.parent.parent.name}" for path in Path("/sys/block").glob("loop*/loop/backing_file"))
+        yield from (
+            f"loop device {path.parent.parent.name}" for path in Path("/sys/block").glob("loop*/loop/backing_file")
+        )
         yield from (f"temporary file {path.name}" for path in self._temporary.iterdir())
 
 
@@ -163,7 +165,7 @@ def _is_bound(text: str) -> bool:
 
 def open_files(pid: int) -> int:
     """How many files a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def resident(pid: int) -> float:
