@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_time
-from grader.engine import missing, offline, outgrown, ungiven, unstarted
+from grader.engine import missing, offline, outgrown, platforms, quoted, ungiven, unstarted
+from grader.engine.quoted import PATH_TROUBLE
 from grader.engine.unstarted import shortened
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.submission.instructions import FLAGS
@@ -19,6 +20,7 @@ from grader.submission.instructions import FLAGS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from grader.engine.build import Build
     from grader.engine.standing import Standing
     from grader.engine.trace import Step
     from grader.submission.context import Context
@@ -73,20 +75,12 @@ _STARVED = re.compile(
     re.IGNORECASE,
 )
 
-# Folders of the engine's own that its messages carry in front of a path inside an image or the context.
-_INSIDE = re.compile(
-    r'/[^\s":]*/(?:overlay2?/[0-9a-z]+/(?:merged|diff)|snapshots/\d+/fs|buildkit-mount\d+|buildah\d+/mnt'
-    r"|libpod_builder\d+/build)"
-)
 # What engines put around the reason: which of their parts found it, and under which number.
 _NOISE = re.compile(
     r"failed to solve(?: with frontend \S+)?: |failed to create LLB definition: |failed to compute cache key: "
     r"|failed to calculate checksum of ref \S+: |failed to walk \S+: |rpc error: code = \w+ desc = "
     r"|checking on sources under \"[^\"]*\": |Rel: can't make [^;]*; |copier: "
     r"|(?:executor failed running|process) .* did not complete successfully: "
-)
-_PATH_TROUBLE = (
-    r"(?:no such file or directory|not a directory|file exists|is a directory|too many levels of symbolic links)"
 )
 # What the engine says of a Dockerfile or a context that asks for something that is not there. Each is a text seen for a
 # learner's mistake; a mere “invalid” or “not found” could as well be a broken store of the engine.
@@ -98,7 +92,7 @@ _THEIRS = (
         "A file that is to be copied is not there",
     ),
     (
-        re.compile(r"(?:^|: )(?:l?stat|open|mkdir|readlink|failed to walk) (?P<path>/[^\s:]+): " + _PATH_TROUBLE),
+        re.compile(r"(?:^|: )(?:l?stat|open|mkdir|readlink|failed to walk) (?P<path>/[^\s:]+): " + PATH_TROUBLE),
         "A file or a folder that is asked for is not there",
     ),
     (
@@ -133,8 +127,6 @@ _THEIRS = (
         "The Dockerfile asks for something that cannot be done",
     ),
 )  # fmt: skip
-# An engine's own folders: a file that is missing there is nobody's but the engine's.
-_ENGINE_PATH = re.compile(r"/(?:overlay2?|containerd|buildkit|snapshots|image|docker/tmp|containers/storage)/")
 
 
 @dataclass(frozen=True)
@@ -142,6 +134,7 @@ class Asked:
     """What was to be built, of which files, the ids of the secrets that the exercise gives, and what bounds a build.
 
     ``instead`` is what a learner of an exercise that builds without a network can do (`engine.offline`), "" with one.
+    ``platform`` is the engine's own (`linux/amd64`).
     """
 
     dockerfile: Dockerfile | None = None
@@ -149,6 +142,24 @@ class Asked:
     secrets: tuple[str, ...] = ()
     standing: Standing | None = None
     instead: str = ""
+    platform: str = ""
+
+
+class DoubtfulError(EngineError):
+    """A step says itself that a fault of ours made it fail, which any RUN can print.
+
+    ``kind`` is what is said to have failed: `disk`, `network` or `runtime`. Until a control has shown that (`doubt`)
+    it counts as such; when it shows the contrary, ``theirs`` is what happened.
+    """
+
+    def __init__(self, kind: str, ours: EngineError, theirs: SubmissionError, step: Step) -> None:
+        """Tells what ``ours`` tells."""
+        super().__init__(ours.what, ours.fix, where=ours.where, line=ours.line, log=ours.log)
+        self.kind = kind
+        self.theirs = theirs
+        self.step = step
+        #: The build that failed so, as it is told when the fault turns out to be theirs.
+        self.build: Build | None = None
 
 
 def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked: Asked | None = None) -> GraderError:
@@ -162,20 +173,22 @@ def failure(error: str, step: Step | None, *, steps: Sequence[Step] = (), asked:
         return _failed_command(step, steps, asked)
     # Podman quotes the step in its error: those words are the learner's.
     error = error.replace(f'building at STEP "{step.name}": ', "") if step else error
-    text = _INSIDE.sub("", "\n".join([error, step.error if step and step.error not in error else ""])).strip()
+    text = quoted.without_folders("\n".join([error, step.error if step and step.error not in error else ""])).strip()
+    engines = quoted.without_quotes(text)
     line = _numbered(error) or (step.line if step else None) or _line_in(error, asked.dockerfile)
     where = f"Dockerfile:{line}" if line else ""
     log = step.last_lines if step else ()
-    short = shortened(_INSIDE.sub("", error))
-    if mistake := ungiven.failure(text, asked.secrets, line):
+    short = shortened(quoted.without_folders(error))
+    mistake = ungiven.failure(text, asked.secrets, line)
+    if mistake := mistake or platforms.foreign(engines, asked.dockerfile, asked.platform):
         return mistake
     for sign, what, fix in _OURS:
-        if sign in text.lower():
+        if sign in engines.lower():
             return EngineError(f"{what}: {short}", fix, where=where, log=log)
-    if _NETWORK.search(text):
+    if _NETWORK.search(engines):
         fix = "See that the engine reaches it, then grade again; if the Dockerfile made the address up, mend it there."
         return EngineError(f"The network failed: {short}", fix, where=where, log=log)
-    if not _ENGINE_PATH.search(text):
+    if not quoted.names_engines_file(text, asked.dockerfile):
         for pattern, what in _THEIRS:
             if any(pattern.search(part) for part in text.splitlines()):
                 told = missing.explain(text, line, asked.dockerfile, asked.context)
@@ -206,23 +219,24 @@ def timeout(step: Step | None, limit: float, *, engine_hung: bool, instead: str 
             "See that the engine is well (`grader doctor`), then grade again.",
         )
     where = f"Dockerfile:{step.line}" if step.line else ""
-    waits = _NETWORK.search("\n".join(step.last_lines))
-    if step.line and waits and instead:
-        return offline.failure(step, instead)
-    if not step.line or waits:
-        return EngineError(
-            f"The build did not finish within {human_time(limit)}, and what it waited for was not the submission's",
-            "See that builds reach the network (`grader doctor`), then grade again.",
-            where=where,
-            log=step.last_lines,
-        )
-    return SubmissionError(
+    ours = EngineError(
+        f"The build did not finish within {human_time(limit)}, and what it waited for was not the submission's",
+        "See that builds reach the network (`grader doctor`), then grade again.",
+        where=where,
+        log=step.last_lines,
+    )
+    if not step.line:
+        return ours
+    theirs = SubmissionError(
         f"The build did not finish within {human_time(limit)}; it was at: {shortened(step.instruction)}",
         "Look for a step that waits for something, a server that never ends, or work that a cache could save.",
         where=where,
         line=step.line,
         log=step.last_lines,
     )
+    if not _NETWORK.search("\n".join(step.last_lines)):
+        return theirs
+    return offline.failure(step, instead) if instead else DoubtfulError("network", ours, theirs, step)
 
 
 def starved(step: Step | None) -> bool:
@@ -233,29 +247,35 @@ def starved(step: Step | None) -> bool:
 def _failed_command(step: Step, steps: Sequence[Step], asked: Asked) -> GraderError:
     """A RUN that ended with an error: the learner's, unless its own last words are that disk or network are gone."""
     where = f"Dockerfile:{step.line}" if step.line else ""
-    if refused := unstarted.failure(step, where):
-        return refused
-    if stopped := outgrown.failure(step, asked.standing):
-        return stopped
+    refused = unstarted.failure(step, where)
+    stopped = None if refused else outgrown.failure(step, asked.standing)
     tail = "\n".join(step.last_lines).lower()
-    # Without a network, what a step says of a registry is no registry's.
-    for sign, what, fix in _DISK if asked.instead else (*_DISK, *_REGISTRY):
-        if sign in tail:
-            return EngineError(f"{what} (seen in the log of a step)", fix, where=where, log=step.last_lines)
     # `apt-get update` succeeds without a network; what it could not fetch is missed much later.
     told = "\n".join([*(one.log for one in steps), step.log]) if starved(step) else tail
-    if _NETWORK.search(told):
-        return offline.failure(step, asked.instead) if asked.instead else no_network(step)
     # What is not found without a network is perhaps looked for in one.
     aside = f" This exercise builds without a network. {asked.instead}" if asked.instead and starved(step) else ""
     killed = " (killed: out of memory?)" if step.exit_code == 137 else ""  # 128 + SIGKILL
-    return SubmissionError(
+    theirs = SubmissionError(
         f"The step “{shortened(step.instruction)}” ended with exit code {step.exit_code}{killed}",
         ungiven.mounted(step.instruction, asked.secrets) or _look_at(step.line, step.last_lines) + aside,
         where=where,
         line=step.line,
         log=step.last_lines,
     )
+    if isinstance(refused, EngineError):
+        return DoubtfulError("runtime", refused, theirs, step)
+    if refused or stopped:
+        return refused or stopped or theirs
+    # Without a network, what a step says of a registry is no registry's.
+    for kind, signs in (("disk", _DISK), ("network", () if asked.instead else _REGISTRY)):
+        for sign, what, fix in signs:
+            if sign in tail:
+                ours = EngineError(f"{what} (seen in the log of a step)", fix, where=where, log=step.last_lines)
+                return DoubtfulError(kind, ours, theirs, step)
+    if _NETWORK.search(told):
+        unreached = DoubtfulError("network", no_network(step), theirs, step)
+        return offline.failure(step, asked.instead) if asked.instead else unreached
+    return theirs
 
 
 def no_network(step: Step) -> EngineError:

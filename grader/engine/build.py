@@ -13,11 +13,12 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import buildsecrets, cancel, network, sdk, standing
+from grader.engine import buildsecrets, cancel, sdk
 from grader.engine.buildsecrets import Secrets
 from grader.engine.client import post, proxies
 from grader.engine.told import told
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from grader.engine.client import Answer
     from grader.engine.connect import Engine
     from grader.engine.podman import Buildah
-    from grader.engine.standing import Standing
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
@@ -86,34 +86,18 @@ def build(
     Raises ``EngineError`` when the engine, the network, a registry or the disk failed. What the learner's files did
     wrong comes back as ``Build.failure``, with the Dockerfile line and the end of the step's log.
     """
-    started = time.monotonic()
-    result = _attempt(engine, context, dockerfile, options, progress)
-    step = result.culprit
+    trial = partial(_attempt, engine)
+    try:
+        result = trial(context, dockerfile, options, progress)
+    except EngineError as error:
+        from grader.engine import doubt  # noqa: PLC0415  # only a failure needs to be blamed on anybody
+
+        return doubt.Doubt(engine, context, dockerfile, options, progress, trial).raised(error)
     if result.failure is None:
         return result
-    from grader.engine import blame  # noqa: PLC0415  # only a failure needs to be blamed on anybody
+    from grader.engine import doubt  # noqa: PLC0415  # see above
 
-    if not options.network or not blame.starved(step):
-        return result
-    _check_network(engine, dockerfile, step, options)
-    left = options.timeout - (time.monotonic() - started)
-    if left > 0 and any(step.cached and step.instruction.upper().startswith("RUN") for step in result.steps):
-        # `apt-get update` succeeds without a network: what the cache holds of it may be from when there was none.
-        progress(ProgressEvent("build", "a package was not found; building again without the cache"))
-        return _attempt(engine, context, dockerfile, replace(options, cache=False, timeout=left), progress)
-    return result
-
-
-def _check_network(engine: Engine, dockerfile: Dockerfile, step: Step | None, options: Options) -> None:
-    """Raises ``EngineError`` when a step of ours cannot fetch anything either."""
-    control = network.control(dockerfile, step) if step else None
-    if control is None or step is None:
-        return
-    result = _attempt(engine, *control, Options(network.LIMIT, options.labels, cache=False), silent)
-    if result.failure is not None:
-        from grader.engine import blame  # noqa: PLC0415  # see `build`
-
-        raise blame.no_network(step)
+    return doubt.Doubt(engine, context, dockerfile, options, progress, trial).failed(result)
 
 
 def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: Options, progress: Progress) -> Build:
@@ -141,14 +125,23 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
     steps = log.steps()
     failure = None
     if error or clock.expired:
-        failure = _failure(error, log, options, clock, (dockerfile, context, standing.of(engine)))
+        failure = _failure(error, log, options, clock, (dockerfile, context, engine))
     if isinstance(failure, EngineError):
+        _complete(failure, steps, duration, log.culprit(error))
         raise failure
     if failure is None and image_id is None:
         raise EngineError("The engine ended the build without an image and without an error", "Grade again.")
     if isinstance(failure, SubmissionError):
         return Build(None, steps, duration, failure, log.culprit(error))
     return Build(image_id, steps, duration, asked=frozenset(options.secrets.asked))
+
+
+def _complete(error: EngineError, steps: tuple[Step, ...], duration: float, culprit: Step | None) -> None:
+    """An error that may turn out to be none carries the build that failed then."""
+    from grader.engine.blame import DoubtfulError  # noqa: PLC0415  # see `build`
+
+    if isinstance(error, DoubtfulError):
+        error.build = Build(None, steps, duration, error.theirs, culprit)
 
 
 def _builder(engine: Engine) -> type[_BuildKit | Buildah]:
@@ -307,14 +300,16 @@ def _failure(
     log: _BuildKit | Buildah,
     options: Options,
     clock: cancel.Clock,
-    asked: tuple[Dockerfile, Context, Standing | None],
+    asked: tuple[Dockerfile, Context, Engine],
 ) -> GraderError:
-    from grader.engine import blame, offline  # noqa: PLC0415  # see `build`
+    from grader.engine import blame, offline, standing  # noqa: PLC0415  # see `build`
 
     step = log.culprit(error)
     instead = "" if options.network else offline.instead(options.wheelhouse)
     if clock.expired:
         return blame.timeout(step, options.timeout, engine_hung=clock.cut, instead=instead)
-    dockerfile, context, stands = asked
-    known = blame.Asked(dockerfile, context, tuple(options.secrets.values), stands, instead)
+    dockerfile, context, engine = asked
+    known = blame.Asked(
+        dockerfile, context, tuple(options.secrets.values), standing.of(engine), instead, engine.platform
+    )
     return blame.failure(error, step, steps=log.steps(), asked=known)

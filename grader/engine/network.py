@@ -8,35 +8,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grader.submission import context as contexts
-from grader.submission import dockerfile as dockerfiles
-from grader.submission.files import DOCKERFILE, File
+from grader.submission.stages import SCRATCH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from grader.engine.trace import Step
-    from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
 #: Seconds that the control may take; an index that has not answered by then is not reached.
 LIMIT = 60.0
+#: What it ends with when the index was not reached: no shell and no tool gives this code for anything else.
+UNREACHED = 75
 
-# Where the tool is not in the base image nothing can be found out, and the verdict stays as it is.
-_APT = "command -v apt-get || exit 0; apt-get update -o Acquire::Retries=1 -o APT::Update::Error-Mode=any"
-_PIP = "command -v pip || exit 0; pip download --retries 1 --timeout 15 --no-cache-dir --no-deps -d /tmp/control pip"
-
-
-def control(dockerfile: Dockerfile, step: Step) -> tuple[Context, Dockerfile] | None:
-    """A build that fetches from where ``step`` fetches from; None when there is no telling where that is."""
-    base = _base_of(dockerfile, step)
-    if base is None or base == "scratch":
-        return None
-    command = _PIP if "from versions" in step.log or "No matching distribution" in step.log else _APT
-    text = f"FROM {base}\nUSER 0\nRUN {command}\n".encode()
-    return contexts.pack({DOCKERFILE: File(text)}), dockerfiles.parse(text)
+_APT = "apt-get update -o Acquire::Retries=1 -o APT::Update::Error-Mode=any"
+_APK = "apk update"
+_PIP = "pip download --retries 1 --timeout 15 --no-cache-dir --no-deps -d /tmp/control pip"
+_PIP_SAYS = ("from versions", "No matching distribution", "pip._vendor", "urllib3", "pip/")
 
 
-def _base_of(dockerfile: Dockerfile, step: Step) -> str | None:
-    for stage in dockerfile.stages:
-        if any(instruction.line == step.line for instruction in stage.instructions):
-            return dockerfile.base_image(stage)
-    return None
+def controls(dockerfile: Dockerfile, step: Step) -> Iterator[str]:
+    """Dockerfiles that fetch from where ``step`` fetches from, the likeliest first.
+
+    Each ends with `UNREACHED` when that is not reached. In a base image without a shell or a tool to fetch with,
+    nothing can be found out, and it ends in another way.
+    """
+    tools = [("apt-get", _APT), ("apk", _APK), ("pip", _PIP)]
+    if any(sign in step.log for sign in _PIP_SAYS):
+        tools.reverse()
+    commands = " ".join(f"if command -v {tool}; then {fetch} || exit {UNREACHED}; exit 0; fi;" for tool, fetch in tools)
+    for base in bases(dockerfile, step):
+        yield f"FROM {base}\nUSER 0\nRUN {commands} exit 1\n"
+
+
+def bases(dockerfile: Dockerfile, step: Step) -> Iterator[str]:
+    """The base images of the Dockerfile, that of the step first."""
+    own = (stage for stage in dockerfile.stages if any(each.line == step.line for each in stage.instructions))
+    found = dict.fromkeys(dockerfile.base_image(stage) for stage in (*own, *dockerfile.stages))
+    return (base for base in found if base != SCRATCH)

@@ -1,0 +1,100 @@
+"""Every attack of the corpus, by the command that a person would type, under a watchdog."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grader.tests.hostile import cases, watchdog
+from grader.tests.hostile.watchdog import MB, Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from grader.engine.connect import Engine
+    from grader.tests.hostile.cases import Case
+
+EVERY = list(cases.every())
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What became of it. ``memory`` is the most MB that the grader held, ``took`` seconds."""
+
+    exit_code: int
+    verdict: dict[str, Any]
+    complaint: str
+    memory: float
+    took: float
+
+
+def grade(case: Case, engine: Engine, root: Path) -> Graded:
+    """Grades a case in a process of its own, which is ended when it takes longer than the case allows."""
+    case.hand_in(root / "learner")
+    asked = [case.exercise, "--course", str(cases.COURSE), "--submission", str(root / "learner"), "--format", "json"]
+    command = [sys.executable, "-c", "from grader.cli import grade_main; grade_main()", *asked]
+    environment = os.environ | {"TMPDIR": str(root / "tmp"), "DOCKER_HOST": engine.endpoint}
+    began = time.monotonic()
+    with (root / "out").open("wb") as out, (root / "err").open("wb") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=root)
+        with ended_after(case.within, process):
+            _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    said = (root / "out").read_text(errors="replace")
+    verdict = json.loads(said) if said else {}
+    complaint = (root / "err").read_text(errors="replace")
+    return Graded(process.returncode, verdict, complaint, used.ru_maxrss * 1024 / MB, time.monotonic() - began)
+
+
+@contextmanager
+def ended_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Nothing hangs the suite; whoever is ended so has failed, by its exit code."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    yield
+    timer.cancel()
+
+
+@pytest.mark.parametrize("case", EVERY, ids=lambda case: case.name)
+def test_attack(case: Case, engine: Engine, tmp_path: Path, record_property: Any) -> None:
+    if case.needs and case.needs not in watchdog.fences(engine):
+        pytest.skip(f"the engine's builds have no fence: {case.needs}")
+    (tmp_path / "tmp").mkdir()
+    with Watchdog(engine, tmp_path / "tmp") as dog:
+        done = grade(case, engine, tmp_path)
+    record_property("load", dog.peak.load)
+    assert "Traceback" not in done.complaint, done.complaint
+    assert done.exit_code == case.exit_code, (done.verdict.get("problem"), done.complaint, told(done.verdict))
+    assert done.verdict["status"] == case.status
+    assert done.verdict["score"] is None or case.status != "error"
+    first = next((check for check in done.verdict["checks"] if check["status"] not in ("passed", "skipped")), None)
+    assert (first["fault"] if first else None) == case.fault
+    assert not case.check or (first and first["id"] == case.check), first
+    assert re.search(case.says, told(done.verdict)), told(done.verdict)
+    peak = dog.peak
+    assert done.memory <= case.memory
+    assert (peak.disk <= case.disk, peak.ram <= case.ram, peak.processes <= case.processes) == (True,) * 3, peak
+    assert not (left := dog.left_behind()), left
+
+
+def told(verdict: dict[str, Any]) -> str:
+    """What the learner reads: of the whole, and of each check that did not pass."""
+    problem = verdict.get("problem") or {}
+    checks = [check for check in verdict.get("checks", ()) if check["status"] != "passed"]
+    return "\n".join([problem.get("what", ""), *(f"{check['id']}: {check['got']}" for check in checks)])
+
+
+def test_there_are_enough_of_them_and_each_is_told_apart() -> None:
+    assert len(EVERY) >= 60
+    assert len({case.attack for case in EVERY}) == len(EVERY)
