@@ -108,7 +108,7 @@ def _fetching(source: str, line: int, allowed: _Allowed) -> PolicyError:
         fix = "Copy a file from beside the Dockerfile, or do without it."
         return PolicyError(f"This exercise builds without a network, and ADD fetches {_shown(source)}.", fix, line=line)
     fix = f"Allowed here: {', '.join(allowed.addresses)}." if allowed.addresses else "Use what the exercise brings."
-    return PolicyError(f"This exercise does not let ADD fetch {_shown(source)}.", fix, line=line)
+    return PolicyError(f"This exercise does not let ADD fetch from the network: {_shown(source)}.", fix, line=line)
 
 
 def _reaching_out(run: Instruction, *, network: bool) -> Iterator[PolicyError]:
