@@ -38,6 +38,8 @@ def fenced(engine: Engine, labels: Mapping[str, str], memory: int, **changes: An
         "ulimits": _limits(podman=podman),
         "log_config": _bounded_logs(podman=podman),
     }
+    if engine.runtime:
+        settings["runtime"] = engine.runtime
     # The engine would run the image's HEALTHCHECK beside our questions; whoever wants it asks for it.
     return {
         "labels": dict(labels),
