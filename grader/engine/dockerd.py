@@ -164,7 +164,7 @@ def _read_pid(path: Path) -> int | None:
 
 
 def processes(home: Home) -> list[int]:
-    """Every living process whose command line names our runtime folder: dockerd, its containerd, their shims.
+    """Every living process whose command line names our runtime folder: dockerd, its containerd, shims, other runtimes.
 
     Those of a machine within this one (a container with an engine in it) may name the same folder, and are not ours.
     """
@@ -177,7 +177,7 @@ def processes(home: Home) -> list[int]:
                 continue
             program, *arguments = (entry / "cmdline").read_bytes().split(b"\0")
             ours = any(argument.partition(b"=")[2] == mark or mark + b"/" in argument for argument in arguments)
-            engine = os.path.basename(program).startswith((b"dockerd", b"containerd"))  # noqa: PTH119 - bytes
+            engine = os.path.basename(program).startswith((b"dockerd", b"containerd", b"runsc"))  # noqa: PTH119 - bytes
             if ours and engine:
                 found.append(int(entry.name))
     return found
