@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, plain_option, yes_option
+from grader.cli.options import course_option, plain_option, runtime_option, yes_option
 from grader.errors import ExitCode, GraderError, UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
     help="Grade nothing where the engine does not bound builds in memory, processes and disk.",
 )  # fmt: skip
 @yes_option
+@runtime_option
 @course_option
 @plain_option
 def bulk(  # noqa: PLR0913  # one parameter an option
@@ -108,8 +110,16 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     learners = rosters.read(submissions, roster)
     _known(rerun, learners)
     chosen, rubric = load(exercise, course)
-    options = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts, "--for": systems}
-    again = _again((exercise, submissions), options | {"--cluster": cluster, "--require-fences": fenced, "--yes": yes})
+    runtime = os.environ.get("GRADER_RUNTIME", "")
+    if cluster and runtime:
+        raise UsageError(
+            "A cluster's workers choose the runtime themselves",
+            "Set GRADER_RUNTIME where they are started, and not here.",
+            where="--runtime",
+        )
+    options: dict[str, Any] = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts}
+    options |= {"--for": systems, "--cluster": cluster, "--runtime": runtime, "--require-fences": fenced, "--yes": yes}
+    again = _again((exercise, submissions), options)
     asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
     watcher = _Watcher(plain=plain)
     place = _cluster(cluster, watcher.say) if cluster else partial(_here, plain=plain)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, course_words, plain_option, verbose_option, yes_option
+from grader.cli.options import course_option, course_words, plain_option, runtime_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     "--only", multiple=True, metavar="CHECK", shell_complete=complete.checks, help="Run this check only; repeatable."
 )
 @yes_option
+@runtime_option
 @course_option
 @verbose_option
 @plain_option

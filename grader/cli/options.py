@@ -74,6 +74,18 @@ course_option = click.option(
 own_course_option = click.option(
     "--course", type=click.Path(path_type=Path), metavar="DIR", help="The folder of another course."
 )
+
+
+def _use_runtime(_context: click.Context, _param: click.Parameter, name: str) -> None:
+    if name:
+        # Where every process that grades finds it: the workers of a class, too.
+        os.environ["GRADER_RUNTIME"] = name
+
+
+runtime_option = click.option(
+    "--runtime", metavar="NAME", default="", expose_value=False, callback=_use_runtime,
+    help="Run images with this runtime of the engine's, like runsc. GRADER_RUNTIME=NAME does the same.",
+)  # fmt: skip
 verbose_option = click.option("--verbose", "-v", is_flag=True, help="Show more: every step, every log line, times.")
 plain_option = click.option(
     "--plain",

@@ -34,6 +34,7 @@ _HOST_CONFIG = {
     "nano_cpus": "NanoCpus",
     "network_mode": "NetworkMode",
     "pids_limit": "PidsLimit",
+    "runtime": "Runtime",
     "security_opt": "SecurityOpt",
     "ulimits": "Ulimits",
 }

@@ -9,19 +9,21 @@ import json
 import os
 import socket
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from grader.engine import install, private, sdk
 from grader.engine.client import Client, serves, whole
-from grader.errors import EngineError
+from grader.errors import EngineError, UsageError
 from grader.result import EngineResult, Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Names the runtime of the engine's that runs the images of learners.
+RUNTIME_VARIABLE = "GRADER_RUNTIME"
 #: What Engine 20.10, 28 and Podman 4 all speak.
 API_VERSION = "1.41"
 #: Seconds an engine may take to say that it is there; a socket without one behind it answers at once or never.
@@ -36,6 +38,7 @@ class Engine:
 
     ``platform`` reads ``linux/amd64``. ``private`` says that it is our own. ``local`` says that this process is root
     on the machine whose processes and folders are the engine's own; callers still verify what they read there.
+    ``runtime`` is what runs the images of learners, empty for the engine's default.
     """
 
     client: sdk.APIClient = field(repr=False)
@@ -46,6 +49,7 @@ class Engine:
     endpoint: str
     private: bool = False
     local: bool = False
+    runtime: str = ""
 
     @property
     def result(self) -> EngineResult:
@@ -73,7 +77,12 @@ def connect(*, agreed: bool = False, start_private: bool = True, progress: Progr
 
     ``agreed`` says that the user lets us install what an engine needs; without ``start_private`` an own engine that
     does not run is left alone. Raises ``EngineError`` when none answers; the message names every place that was tried.
+    Raises ``UsageError`` when it does not know the runtime that is asked for.
     """
+    return _with_runtime(_connected(agreed=agreed, start_private=start_private, progress=progress))
+
+
+def _connected(*, agreed: bool, start_private: bool, progress: Progress) -> Engine:
     tried: list[str] = []
     if found := _first_that_answers(tried):
         return found
@@ -85,6 +94,21 @@ def connect(*, agreed: bool = False, start_private: bool = True, progress: Progr
         if found := _first_that_answers([]):
             return found
     return _open(Candidate(private.start(progress), "the grader's own engine"), is_private=True)
+
+
+def _with_runtime(engine: Engine) -> Engine:
+    """The engine, told which of its runtimes is to run what learners made (Engine API, SystemInfo, `Runtimes`)."""
+    wanted = os.environ.get(RUNTIME_VARIABLE, "")
+    if not wanted:
+        return engine
+    known = sorted(engine.client.info().get("Runtimes") or {})
+    if wanted not in known:
+        raise UsageError(
+            f"The engine knows no runtime `{wanted}`",
+            f"It knows {', '.join(known) or 'none by name'}. Others are told to it in its daemon.json, as `runtimes`.",
+            where=f"--runtime or {RUNTIME_VARIABLE}",
+        )
+    return replace(engine, runtime=wanted)
 
 
 def _first_that_answers(tried: list[str]) -> Engine | None:

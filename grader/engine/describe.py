@@ -38,7 +38,8 @@ def reading(engine: Engine) -> str:
     """How images are read."""
     facts = engine.client.info()
     driver, root = facts.get("Driver", "?"), facts.get("DockerRootDir", "")
-    if engine.local and driver == "overlay2" and Path(root).is_dir():
+    shifted = any("name=userns" in each or "name=rootless" in each for each in facts.get("SecurityOptions") or ())
+    if engine.local and driver == "overlay2" and Path(root).is_dir() and not shifted:
         return "read from the engine's overlay2 folders, fast"
     return f"read from the engine's export ({driver}), slower the first time"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _PACKAGES = {"mkfs.ext4": "e2fsprogs", "losetup": "mount", "mount": "mount", "umount": "mount", "cp": "coreutils"}
 #: Of an older version's data, what a disk should leave free when it is carried over.
 _AIR = 2_000_000_000
+#: Seconds that a disk has to be let go of by whoever else has a part in it.
+_PATIENCE = 5.0
 
 
 class _NoDiskError(Exception):
@@ -57,15 +60,21 @@ def mount(home: Home, asked: int | None, progress: Progress) -> tuple[int | None
 def unmount(home: Home) -> None:
     """Unmounts whatever is mounted in or at the engine's folders, the deepest first, and frees the loop device.
 
-    What something still uses vanishes from there at once, and is freed when it is not used any more.
+    What something still uses vanishes from there at once, and is freed when it is not used any more: any container that
+    starts on this machine has a part in all that is mounted for a moment.
     """
     folders = (f"{home.exec_root}/", f"{home.data}/", f"{_workplace(home)}/")
     for mounted in sorted((each for each in _mounts() if f"{each}/".startswith(folders)), reverse=True):
         if _run("umount", mounted):
             _run("umount", "--lazy", mounted)
-    for device in _devices(home.image):
-        # One that a process left which was killed between making and mounting it.
+    if held := _held(home.image):
+        # One that a process left which was killed between making and mounting it, or one that is about to end.
+        device, file = held
         _run("losetup", "--detach", device)
+        os.close(file)
+    deadline = time.monotonic() + _PATIENCE
+    while _devices(home.image) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def check(home: Home, asked: int | None) -> None:
@@ -175,6 +184,12 @@ def _resize(image: Path, size: int) -> None:
     size -= size % 4096
     if image.stat().st_size >= size:
         return
+    if _devices(image):
+        raise EngineError(
+            "The disk of the grader's own engine cannot grow: something uses it still",
+            "Try again when that has ended; `fuser -vm` on the loop device that `losetup -j` names says what it is.",
+            where=str(image),
+        )
     if failed := _run("e2fsck", "-f", "-p", str(image)):
         raise _broken(image, failed)
     os.truncate(image, size)
@@ -197,7 +212,7 @@ def _broken(image: Path, why: str) -> EngineError:
 def _mount(image: Path, folder: Path) -> None:
     """Raises _NoDiskError when there is no loop device to be had, EngineError when what is in ``image`` is broken."""
     # Where one is still in use, a second one for the same file would be two kernels' minds about one file system.
-    device = next(iter(_devices(image)), "") or _device(image)
+    device, file = _held(image) or _attached(image)
     try:
         # What was deleted is given back to the machine's disk.
         if failed := _run("mount", "-t", "ext4", "-o", "noatime,discard,noinit_itable", device, str(folder)):
@@ -206,6 +221,23 @@ def _mount(image: Path, folder: Path) -> None:
             raise _NoDiskError(f"it cannot be mounted: {failed}")
     finally:
         _run("losetup", "--detach", device)
+        os.close(file)
+
+
+def _held(image: Path) -> tuple[str, int] | None:
+    """A loop device of the file, and an open file that keeps it so: let alone, it may end, and be another's next."""
+    for device in _devices(image):
+        with suppress(OSError):
+            file = os.open(device, os.O_RDONLY)
+            if device in _devices(image):
+                return device, file
+            os.close(file)
+    return None
+
+
+def _attached(image: Path) -> tuple[str, int]:
+    device = _device(image)
+    return device, os.open(device, os.O_RDONLY)
 
 
 def _device(image: Path) -> str:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _START_LIMIT = 90.0
 # It gives its containers 15 s to end.
 _STOP_LIMIT = 45.0
-# What of the machine's own configuration says how to reach registries, and hence holds for our engine too.
-_SHARED_SETTINGS = ("registry-mirrors", "insecure-registries", "dns", "dns-opts", "dns-search", "proxies")
+# What of the machine's own configuration holds for our engine too: how to reach registries, and other runtimes.
+_SHARED_SETTINGS = ("registry-mirrors", "insecure-registries", "dns", "dns-opts", "dns-search", "proxies", "runtimes")
 
 
 def launch(home: Home, cache: int | None) -> subprocess.Popen[bytes]:
@@ -62,7 +62,7 @@ def launch(home: Home, cache: int | None) -> subprocess.Popen[bytes]:
 
 
 def _settings() -> dict[str, object]:
-    """The configuration file: what the machine's own says of registries and names, and nothing else of it."""
+    """The configuration file: what the machine's own says of registries, names, runtimes, and nothing else of it."""
     try:
         machine = json.loads(Path("/etc/docker/daemon.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -164,7 +164,7 @@ def _read_pid(path: Path) -> int | None:
 
 
 def processes(home: Home) -> list[int]:
-    """Every living process whose command line names our runtime folder: dockerd, its containerd, their shims.
+    """Every living process whose command line names our runtime folder: dockerd, its containerd, shims, other runtimes.
 
     Those of a machine within this one (a container with an engine in it) may name the same folder, and are not ours.
     """
@@ -177,7 +177,7 @@ def processes(home: Home) -> list[int]:
                 continue
             program, *arguments = (entry / "cmdline").read_bytes().split(b"\0")
             ours = any(argument.partition(b"=")[2] == mark or mark + b"/" in argument for argument in arguments)
-            engine = os.path.basename(program).startswith((b"dockerd", b"containerd"))  # noqa: PTH119 - bytes
+            engine = os.path.basename(program).startswith((b"dockerd", b"containerd", b"runsc"))  # noqa: PTH119 - bytes
             if ours and engine:
                 found.append(int(entry.name))
     return found

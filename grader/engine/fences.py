@@ -38,6 +38,8 @@ def fenced(engine: Engine, labels: Mapping[str, str], memory: int, **changes: An
         "ulimits": _limits(podman=podman),
         "log_config": _bounded_logs(podman=podman),
     }
+    if engine.runtime:
+        settings["runtime"] = engine.runtime
     # The engine would run the image's HEALTHCHECK beside our questions; whoever wants it asks for it.
     return {
         "labels": dict(labels),
@@ -89,7 +91,7 @@ class Fence:
 
 
 #: What `of` tells of, in this order.
-NAMES = ("build memory", "build processes", "build disk", "user namespaces")
+NAMES = ("build memory", "build processes", "build disk", "app limits", "user namespaces")
 _OWN = "Grade on a Linux machine as root with the grader's own engine (`grader engine start`), which has this fence."
 _ANEW = (
     "Start the grader's own engine anew (`grader engine stop`, then `grader engine start`): it says what is missing."
@@ -99,8 +101,9 @@ _ANEW = (
 def of(engine: Engine) -> tuple[Fence, ...]:
     """The fences around builds by ``engine``, those that are missing among them.
 
-    Apps and commands are fenced on every engine (see `fenced`). Costs one question to the engine.
+    Apps and commands are fenced on every engine (see `fenced`), as far as it takes limits. Costs one question to it.
     """
+    facts = engine.client.info()
     own = standing.of(engine)
     if own is None:
         texts, lacking = ("", "", ""), (_unfenced(engine),) * 3
@@ -108,10 +111,14 @@ def of(engine: Engine) -> tuple[Fence, ...]:
         texts = (memory(own), processes(own), f"a file system of {human_size(own.disk)}" if own.disk else "")
         lacking = (own.no_limits, own.no_limits, own.no_disk)
     fix = _ANEW if own or engine.private else _OWN
-    return *(
-        Fence(name, present=bool(text), text=text or why, fix="" if text else fix)
-        for name, text, why in zip(NAMES[:3], texts, lacking, strict=True)
-    ), _user_namespaces(engine)
+    return (
+        *(
+            Fence(name, present=bool(text), text=text or why, fix="" if text else fix)
+            for name, text, why in zip(NAMES[:3], texts, lacking, strict=True)
+        ),
+        _app_limits(facts),
+        _user_namespaces(facts),
+    )
 
 
 def missing(engine: Engine) -> tuple[Fence, ...]:
@@ -127,15 +134,27 @@ def _unfenced(engine: Engine) -> str:
     return "the engine is not the grader's own, and bounds no RUN step"
 
 
-def _user_namespaces(engine: Engine) -> Fence:
-    """Engine API, SystemInfo, `SecurityOptions`; Podman says the same of itself."""
-    told = engine.client.info().get("SecurityOptions") or []
-    if any("name=rootless" in option for option in told):
-        return Fence(NAMES[3], present=True, text="the engine itself is not root", required=False)
-    if any("name=userns" in option for option in told):
-        return Fence(NAMES[3], present=True, text="root in a container is nobody on the machine", required=False)
+def _app_limits(facts: Mapping[str, Any]) -> Fence:
+    """Engine API, SystemInfo: what the kernel lets this engine limit. The rest it ignores, and only warns of it."""
+    names = {"MemoryLimit": "memory", "PidsLimit": "processes"}
+    lacking = [name for key, name in names.items() if facts.get(key) is False]
+    if not lacking:
+        return Fence(NAMES[3], present=True, text="memory and processes of each container")
+    fix = "A rootless engine needs control groups of version 2 that are delegated to its user; see `docker info`."
     return Fence(
-        NAMES[3],
+        NAMES[3], present=False, text=f"the engine cannot bound {' and '.join(lacking)} of a container", fix=fix
+    )
+
+
+def _user_namespaces(facts: Mapping[str, Any]) -> Fence:
+    """Engine API, SystemInfo, `SecurityOptions`; Podman says the same of itself."""
+    told = facts.get("SecurityOptions") or []
+    if any("name=rootless" in option for option in told):
+        return Fence(NAMES[4], present=True, text="the engine itself is not root", required=False)
+    if any("name=userns" in option for option in told):
+        return Fence(NAMES[4], present=True, text="root in a container is nobody on the machine", required=False)
+    return Fence(
+        NAMES[4],
         present=False,
         text="root in a container has root's number on the machine, too, and only its capabilities are taken away",
         fix="Your own engine can be rootless, or have `userns-remap` in its daemon.json: the grader works with both.",

@@ -38,7 +38,18 @@ def folders(engine: Engine, image: Mapping[str, Any]) -> list[Path]:
     lower = [Path(part) for part in data.get("LowerDir", "").split(":") if part]
     found = [*reversed(lower), Path(data["UpperDir"])]
     complete = len(found) == len(image["RootFS"].get("Layers") or ())
-    return found if complete and all(folder.is_dir() for folder in found) else []
+    return found if complete and all(folder.is_dir() for folder in found) and _as_they_are(data) else []
+
+
+def _as_they_are(data: Mapping[str, str]) -> bool:
+    """Whether users have the numbers in the folders that they have in the image: not on an engine with user namespaces.
+
+    What root of the image owns, the engine's own working folder too, belongs to another user there.
+    """
+    for folder in (data.get("WorkDir"), data["UpperDir"]):
+        if folder and os.path.lexists(folder):
+            return os.lstat(folder).st_uid == 0
+    return False
 
 
 def walk(root: Path) -> dict[str, Entry]:

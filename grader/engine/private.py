@@ -121,23 +121,27 @@ def stop(home: Home = HOME) -> bool:
 
 
 def _start(home: Home, progress: Progress) -> None:
-    """Start dockerd and wait until it answers; the lock is held."""
-    process = None
-    if dockerd.pid_of(home) is None:
-        dockerd.remove_stale(home)
-        disk.unmount(home)
-        for folder, mode in ((home.data.parent, 0o755), (home.run, 0o755)):
-            folder.mkdir(parents=True, exist_ok=True, mode=mode)
+    """Start dockerd and wait until it answers; the lock is held. One that does not leaves nothing mounted."""
+    if dockerd.pid_of(home) is not None:
+        dockerd.wait_until_it_answers(home, None)
+        return
+    dockerd.remove_stale(home)
+    disk.unmount(home)
+    for folder in (home.data.parent, home.run):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    try:
         stands = _fenced(home, limits.remembered(home), progress)
         bridge.ensure(home.bridge, home.subnets)
         process = dockerd.launch(home, stands.cache)
         standing.write(home.run, stands)
-    try:
         dockerd.wait_until_it_answers(home, process)
-    finally:
-        if process is not None and process.poll() is None:
-            # It is meant to outlive us: Python would warn of a child left behind.
-            process.returncode = 0
+    except BaseException:
+        dockerd.end_orphans(home)
+        disk.unmount(home)
+        cgroup.remove(home.cgroup)
+        raise
+    # It is meant to outlive us: Python would warn of a child left behind.
+    process.returncode = 0
 
 
 def _fenced(home: Home, asked: Limits, progress: Progress) -> Standing:

@@ -70,7 +70,7 @@ class Sandbox:
     def prepare(self) -> None:
         """Starts what is needed before an app can be asked; worth doing while the image builds."""
         if not self._enters and self._probe is None:
-            options = fences.fenced(self._engine, self._labels, memory=128_000_000)
+            options = fences.fenced(self._engine, self._labels, memory=128_000_000, runtime=None)
             self._probe = start_probe(self._engine, self._probes, options | {"environment": {}})
             if self._probe:
                 self._probe_containers.append(self._probe.container)
@@ -185,6 +185,7 @@ class Sandbox:
         done = run.Finished(None, refused="no base image has a Python")
         for image in self._probes:
             shared = {"pid_mode": f"container:{container}", "cap_add": list(_LOOKERS), "read_only": True}
+            shared["runtime"] = None
             done = run.in_image(self._engine, image, self._labels, command, **shared)
             if not done.refused:
                 break

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from grader.engine import cgroup, fences, kernel, private, room, standing
+from grader.engine.connect import Engine
 from grader.errors import EngineError, SubmissionError
 from grader.tests.engine import own
 from grader.tests.engine.building import Workshop, unique, workshop
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grader.engine.build import Build
-    from grader.engine.connect import Engine
 
 SLIM = "FROM debian:bookworm-slim\n"
 LIMITS = private.Limits(disk=4_000_000_000, cache=100_000_000, memory=150_000_000, processes=60)
@@ -112,7 +113,7 @@ def _limit(folder: Path) -> int:
 
 def test_which_fences_stand_is_told(bounded: tuple[private.Home, Engine]) -> None:
     told = {fence.name: fence for fence in fences.of(bounded[1])}
-    assert [fence.name for fence in told.values() if fence.present] == ["build memory", "build processes", "build disk"]
+    assert [fence.name for fence in told.values() if fence.present] == list(fences.NAMES[:4])
     assert told["build memory"].text.startswith("150 MB for a step")
     assert told["build disk"].text == "a file system of 4 GB"
     assert fences.missing(bounded[1]) == ()
@@ -141,3 +142,21 @@ def test_a_full_disk_is_the_engines_own(shop: Workshop, bounded: tuple[private.H
         filler.unlink()
     assert machine is not None
     assert shop.build(SLIM + f"RUN echo {unique()}; head -c 100M /dev/zero > /large\n").failure is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "missing"),
+    [
+        ({"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]}, fences.NAMES[:3]),
+        ({"SecurityOptions": ["name=rootless"], "MemoryLimit": False, "PidsLimit": True}, fences.NAMES[:4]),
+        ({"MemoryLimit": True, "PidsLimit": True}, (*fences.NAMES[:3], fences.NAMES[4])),
+    ],
+)
+def test_what_other_engines_lack_is_told(facts: dict[str, Any], missing: tuple[str, ...]) -> None:
+    client: Any = SimpleNamespace(info=lambda: facts)
+    other = Engine(client, "docker", "28.0.0", "1.48", "linux/amd64", "tcp://elsewhere:2376")
+    lacking = [fence for fence in fences.of(other) if not fence.present]
+    assert tuple(fence.name for fence in lacking) == missing
+    assert all(fence.text and fence.fix for fence in lacking)
+    # User namespaces are recommended, and no more.
+    assert fences.missing(other) == tuple(fence for fence in lacking if fence.name != fences.NAMES[4])

@@ -108,9 +108,15 @@ def test_a_device_that_a_killed_start_left_is_freed(mounted: Home) -> None:
     assert loops(mounted) == []
 
 
-def test_one_that_is_still_in_use_is_mounted_again_and_not_twice(mounted: Home) -> None:
+def test_one_that_is_still_in_use_is_mounted_again_and_not_twice(
+    mounted: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with (mounted.data / "open").open("w") as file:
-        disk.unmount(mounted)
+        with monkeypatch.context() as impatient:
+            impatient.setattr(disk, "_PATIENCE", 0.0)
+            disk.unmount(mounted)
+        with pytest.raises(EngineError, match="something uses it still"):
+            disk.mount(mounted, 2 * SIZE, silent)
         assert not room.is_mounted(mounted.data)
         assert disk.mount(mounted, None, silent) == (SIZE, "")
         assert len(loops(mounted)) == 1
@@ -236,8 +242,8 @@ def test_little_room_makes_no_disk(home: Home, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_broken_one_is_no_reason_to_start_empty(mounted: Home) -> None:
     disk.unmount(mounted)
-    with mounted.image.open("r+b") as file:
-        file.write(bytes(500_000_000))
+    for size in (0, SIZE):
+        os.truncate(mounted.image, size)
     with pytest.raises(EngineError, match="cannot be used") as caught:
         disk.mount(mounted, None, silent)
     assert "e2fsck" in caught.value.fix

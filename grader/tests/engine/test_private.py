@@ -15,7 +15,7 @@ import pytest
 
 from grader.engine import bridge, private
 from grader.engine import dockerd as daemon
-from grader.errors import EngineError
+from grader.errors import EngineError, UsageError
 from grader.result import ProgressEvent, silent
 from grader.tests.engine.registry import layer
 
@@ -58,6 +58,16 @@ def mounts() -> str:
     return Path("/proc/self/mounts").read_text()
 
 
+def loops(home: private.Home) -> list[str]:
+    return [
+        line for line in subprocess.check_output(["losetup", "--all"], text=True).splitlines() if str(home.data) in line
+    ]
+
+
+def groups(home: private.Home) -> list[Path]:
+    return list(Path("/sys/fs/cgroup").rglob(home.cgroup))
+
+
 def client(home: private.Home) -> docker.APIClient:
     return docker.APIClient(base_url=private.endpoint(home), version="1.41")
 
@@ -80,6 +90,9 @@ def test_it_starts_answers_and_stops(home: private.Home) -> None:
     assert home.bridge not in devices()
     assert daemon.processes(home) == []
     assert home.bridge not in rules()
+    assert str(home.data) not in mounts()
+    assert loops(home) == []
+    assert groups(home) == []
     assert not private.stop(home)
 
 
@@ -171,6 +184,22 @@ def test_it_starts_again_after_it_was_killed(home: private.Home) -> None:
     assert private.status(home).pid != first
     private.stop(home)
     assert str(home.data) not in mounts()
+    assert loops(home) == []
+    assert groups(home) == []
+
+
+@needs_dockerd
+def test_a_stop_frees_what_an_engine_left_that_was_killed(home: private.Home) -> None:
+    private.start(silent, home)
+    killed = private.status(home).pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    assert daemon.wait_until_gone(home, 10, killed)
+    assert not private.stop(home)
+    assert daemon.processes(home) == []
+    assert str(home.data) not in mounts()
+    assert loops(home) == []
+    assert groups(home) == []
 
 
 @needs_dockerd
@@ -212,6 +241,9 @@ def test_a_start_that_hangs_is_given_up(home: private.Home, monkeypatch: pytest.
     monkeypatch.setattr(daemon, "answers", lambda _: False)
     with pytest.raises(EngineError, match="did not answer"):
         private.start(silent, home)
+    assert daemon.processes(home) == []
+    assert str(home.data) not in mounts()
+    assert groups(home) == []
 
 
 def test_it_says_what_it_takes(home: private.Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,6 +251,43 @@ def test_it_says_what_it_takes(home: private.Home, monkeypatch: pytest.MonkeyPat
     with pytest.raises(EngineError) as caught:
         private.start(silent, home)
     assert "grader engine install" in caught.value.fix
+
+
+def test_a_folder_that_is_too_deep_for_a_socket_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    fits = private.Home(run=Path("/" + "r" * 68))
+    fits.check()
+    assert len(str(fits.exec_root / "containerd/containerd.sock.ttrpc")) == 107
+    deep = private.Home(run=tmp_path / ("d" * 100), data=tmp_path / "data")
+    with pytest.raises(UsageError, match="longer than a socket's path can be") as caught:
+        deep.check()
+    assert "shorter" in caught.value.fix
+
+
+@needs_dockerd
+def test_settings_are_remembered_and_said_to_be_pending(home: private.Home) -> None:
+    private.start(silent, home, private.Limits(cache=1_000_000_000, disk=4_096_000_000))
+    private.start(silent, home, private.Limits(processes=100))
+    assert private.status(home).pending
+    private.stop(home)
+    private.start(silent, home)
+    status = private.status(home)
+    assert not status.pending
+    assert status.standing is not None
+    assert status.standing.asked == private.Limits(cache=1_000_000_000, disk=4_096_000_000, processes=100)
+    assert status.standing.cache == 1_000_000_000
+    api = client(home)
+    where = Path(api.info()["DockerRootDir"])
+    api.close()
+    assert status.standing.disk is None or where.stat().st_dev != where.parent.stat().st_dev
+
+
+@pytest.mark.parametrize(
+    "asked", [{"memory": 1_000_000}, {"memory": 10**15}, {"processes": 1}, {"processes": 10**6}, {"disk": 1_000_000}]
+)
+def test_what_no_engine_can_keep_to_is_refused(asked: dict[str, int]) -> None:
+    with pytest.raises(UsageError) as caught:
+        private.Limits(**asked).check()
+    assert "Choose" in caught.value.fix
 
 
 def test_a_subnet_that_a_route_leads_into_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
