@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
-from pydantic.json_schema import models_json_schema
 
 from grader.course import wheelhouse, yamlfile
 from grader.course.buildoptions import BuildOptions, Part, submittable
@@ -271,6 +270,8 @@ def _weigh(document: Document, file: _File, checks: Sequence[Check]) -> None:
 
 def json_schema(check_types: Mapping[str, type[Check]]) -> dict[str, Any]:
     """A JSON Schema (draft 2020-12) of the rubric file, for editors; one branch a check type, told by ``check``."""
+    from pydantic.json_schema import models_json_schema  # noqa: PLC0415  # gradings need none
+
     models: list[type[BaseModel]] = [_File, *check_types.values()]
     refs, schema = models_json_schema([(model, "validation") for model in models], title="Rubric")
     definitions = schema["$defs"]

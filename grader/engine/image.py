@@ -72,7 +72,7 @@ class Image:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """All layers, lowest first."""
-        layers = reading.read(self._engine, self.facts)
+        layers = reading.read(self._engine, self.facts, self.base_count)
         # A folder tells a whiteout from a file that only has its name; a tar does not.
         own = [layer for layer in layers[self.base_count :] if layer.folder is None]
         forged = next((name for layer in own for name in layer.entries if is_whiteout(name)), None)

@@ -138,7 +138,8 @@ class Store:
         score = Score(result.score, result.max_score, result.status is Status.PASSED, result.started)
         with self._writing():
             last = self.last(exercise) if partial else None
-            _replace(self._last_file(exercise), asdict(_merged(last, new) if last else new))
+            # Not `asdict`, which would copy the whole result.
+            _replace(self._last_file(exercise), vars(_merged(last, new) if last else new))
             if not partial:
                 self._change(exercise, lambda record: _added(record, score))
 

@@ -110,8 +110,8 @@ def watching(watched: Engine) -> Iterator[Agreement]:
     agreement = Agreement(watched)
     real = reading.read
 
-    def read(engine: Engine, image: Mapping[str, Any]) -> tuple[Layer, ...]:
-        layers = real(engine, image)
+    def read(engine: Engine, image: Mapping[str, Any], base_count: int = 0) -> tuple[Layer, ...]:
+        layers = real(engine, image, base_count)
         if engine.endpoint == watched.endpoint:
             agreement.note(image, layers)
         return layers

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.engine import export, remembered
+from grader.engine import export, overlay, remembered
 from grader.engine.layers import Entry, Layer
 
 if TYPE_CHECKING:
@@ -59,6 +59,36 @@ def test_only_so_many_layers_are_remembered(cache: Path, monkeypatch: pytest.Mon
     for number in range(6):
         remembered.remember(Layer(f"sha256:{number}", {"a": Entry("file", number)}))
     assert len(list(cache.iterdir())) == 3
+
+
+def test_the_folders_of_a_base_image_are_walked_once(
+    workshop: Workshop, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "FROM debian:bookworm-slim\nRUN touch /own\n"
+    image = workshop.image(text)
+    if not image.layers[0].folder:
+        pytest.skip("takes an engine whose folders can be read")
+    first, base = image.layers, image.base_count
+    assert len(list(cache.iterdir())) == base, "what a learner's line added is nobody else's"
+    walked: list[Path] = []
+    real = overlay.walk
+
+    def walk(folder: Path) -> dict[str, Entry]:
+        walked.append(folder)
+        return real(folder)
+
+    monkeypatch.setattr(overlay, "walk", walk)
+    again = workshop.image(text)
+    assert again.layers == first
+    assert walked == [layer.folder for layer in first[base:]]
+    assert [layer.folder for layer in again.layers] == [layer.folder for layer in first]
+    # A damaged memory, and that of another place with the same content, count as none.
+    walked.clear()
+    for file in cache.iterdir():
+        file.write_bytes(b"damaged")
+    assert workshop.image(text).layers == first
+    assert walked == [layer.folder for layer in first]
+    assert remembered.recall(first[0].diff_id) is None
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
