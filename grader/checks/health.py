@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from grader.checks.subject import Subject
     from grader.engine.app import App
+    from grader.engine.image import Image
     from grader.engine.run import Finished
 
 #: Seconds between two tries, while the app is still to become healthy.
@@ -32,6 +33,9 @@ _TIMES_SLOWER = 3
 #: One failure may be an accident, but not one that came after so many seconds of waiting for an answer.
 _FAILURES = 2
 _WAITED = 1.0
+
+#: Where an engine looks for programs when the image does not say (Moby, oci/defaults.go).
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 Path = Annotated[str, Field(pattern="^/[!-~]*$")]
 
@@ -101,7 +105,7 @@ class Health(Check):
             return failed(expected=self.expectation(), got="the image has no HEALTHCHECK")
         clock = Clock(self.timeout)
         trial = _Trial(subject.start(at_most=clock.left()), subject.image.config, health, clock)
-        got = self._judged(trial, subject.fresh)
+        got = self._judged(trial, subject.image, subject.fresh)
         evidence: dict[str, Any] = {"healthcheck": trial.command, "runs": trial.told}
         if not got:
             ending = "" if self.broken_by == "nothing" else ", and fails once the app is broken"
@@ -135,7 +139,7 @@ class Health(Check):
         method, path = ("GET", way.get) if way.get is not None else ("POST", way.post)
         return hand.quoted("curl", "-i", "-X", method, f"http://localhost:{port}{refresh(path, 'hello')}")
 
-    def _judged(self, trial: _Trial, fresh: str) -> str:
+    def _judged(self, trial: _Trial, image: Image, fresh: str) -> str:
         """What is wrong, in words; nothing when all is well."""
         for _ in range(_times()):
             if wrong := trial.becomes_healthy(self.within):
@@ -148,6 +152,8 @@ class Health(Check):
         else:
             obstacle = _break(trial.app, self.broken_by, fresh)
         if not trial.fails():
+            if obstacle and _taken_away(image, self.broken_by):
+                return f"{obstacle}; the base image has that program, and the Dockerfile takes it away"
             if obstacle:
                 raise RubricError(obstacle, "Let the check break the app in a way that every submission takes.")
             return "still succeeds although the app is broken"
@@ -220,6 +226,22 @@ def _break(app: App, way: Breaking, fresh: str) -> str:
     if done.exit_code == 0:
         return ""
     return f"The command that is to break the app fails: {_reason(done)}"
+
+
+def _taken_away(image: Image, way: str | Breaking) -> bool:
+    """Whether the Dockerfile deleted or replaced the program that is to break the app.
+
+    What an author's command may not do in an image that is as it should be is the author's to mend; this is not.
+    """
+    if not isinstance(way, Breaking) or way.command is None:
+        return False
+    name = way.command[0]
+    if "/" in name:
+        return image.replaced(name)
+    own = configured.environment(image.config).get("PATH", _PATH)
+    there = [f"{folder}/{name}" for folder in _PATH.split(":") if image.below(f"{folder}/{name}") is not None]
+    found = any(image.resolve(f"{folder}/{name}") is not None for folder in own.split(":"))
+    return any(map(image.replaced, there)) or (bool(there) and not found)
 
 
 def _output(done: Finished) -> str:

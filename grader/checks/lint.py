@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, failed, passed
-from grader.errors import EngineError
 from grader.result import Status
 from grader.submission import lint as linting
 
@@ -98,11 +97,15 @@ class Lint(Check):
         return bad_enough and finding.code not in self.ignore
 
     def _not_linted(self, subject: Subject, finding: Finding) -> Outcome:
-        """What hadolint cannot read is the learner's fault only when the engine cannot either: that is told then."""
+        """What the engine cannot read either is told by the build; the rest hadolint is not satisfied with.
+
+        Were it a fault of ours, one odd line would keep a whole submission from being graded.
+        """
         _ = subject.build
         what = f"hadolint cannot read line {finding.line}, which the engine can: {finding.message}"
         if self.points:
-            raise EngineError(what, "A newer hadolint may; else write that line in an older way.", line=finding.line)
+            got = f"{what}; write that line in another way"
+            return failed(expected=self.expectation(), got=got, line=finding.line)
         return Outcome(Status.SKIPPED, self.expectation(), f"not run: {what}", finding.line)
 
 

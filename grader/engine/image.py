@@ -183,6 +183,15 @@ class Image:
         found = self.files.get(path)
         return found is not None and found.layer < self.base_count
 
+    def below(self, path: str) -> str | None:
+        """Where ``path`` leads in the base image; None when nothing is there."""
+        return resolve(merge(self.layers[: self.base_count], self.base_count).files, path)
+
+    def replaced(self, path: str) -> bool:
+        """Whether the base image had something at ``path`` that the Dockerfile deleted or put another thing over."""
+        below = self.below(path)
+        return below is not None and (self.resolve(path) != below or not self.from_base(below))
+
     def check_accounts(self) -> None:
         """Raises ``AppError`` when looking a user up would block the engine, which opens these files unseen."""
         for name in ("etc/passwd", "etc/group"):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 BOM = "\ufeff"
+#: Lines of an ignore file; each pattern is held against each file.
+MOST_PATTERNS = 5_000
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,12 @@ def _patterns(data: bytes, ignore_file: str) -> Iterator[str]:
             f"{ignore_file} is not plain text.", "Save it as UTF-8 without zero bytes.", where=ignore_file
         )
     lines = data.decode("utf-8", errors="replace").removeprefix(BOM).split("\n")
+    if len(lines) > MOST_PATTERNS:
+        raise SubmissionError(
+            f"{ignore_file} has more than {MOST_PATTERNS:,} lines.",
+            "One pattern can stand for many files: `**/*.log`.",
+            where=ignore_file,
+        )
     for number, line in enumerate(lines, start=1):
         try:
             # One at a time, because the matcher does not tell which pattern it refused.

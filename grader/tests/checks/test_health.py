@@ -10,11 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 from grader.checks import health
+from grader.engine.layers import Entry
 from grader.engine.run import Finished
 from grader.errors import RubricError
 from grader.result import Fault, Status
-from grader.tests.checks.doing import Doer, doing, done
-from grader.tests.checks.fakes import check
+from grader.tests.checks.doing import Doer, DoersWorkshop, doing, done
+from grader.tests.checks.fakes import FakeImage, check, program, subject
 from grader.tests.engine.building import eventually, workshop
 
 if TYPE_CHECKING:
@@ -139,6 +140,28 @@ def test_an_app_that_could_not_be_broken_is_not_the_learners() -> None:
     killed = Doer(runs=in_order(done(0), done(137), done(1)))
     outcome = check("check: health, broken_by: {command: [kill, '7']}").run(doing(killed, config=CONFIG))
     assert outcome.status is PASSED
+
+
+@pytest.mark.parametrize(
+    ("command", "own", "more"),
+    [
+        ("/usr/bin/kill", {"usr/bin/kill": program()}, {}),
+        ("/usr/bin/kill", {"usr/bin/kill": Entry("whiteout")}, {}),
+        ("kill", {"usr/bin/kill": program()}, {}),
+        ("kill", {"usr/bin/kill": Entry("whiteout")}, {}),
+        ("kill", {}, {"Env": ["PATH=/nowhere"]}),
+    ],
+    ids=["replaced", "deleted", "replaced by name", "deleted by name", "not on the path"],
+)
+def test_who_takes_the_program_away_that_breaks_the_app_has_not_kept_it_from_being_judged(
+    command: str, own: dict[str, Entry], more: dict[str, Any]
+) -> None:
+    app = Doer(runs=lambda args, _: done(127 if args[0] == command else 0))
+    image = FakeImage([{"usr/bin/kill": program()}, own], base=1, config=CONFIG | more)
+    judged = subject(image=image, app=app, workshop=DoersWorkshop(app, done()))
+    outcome = check(f"check: health, broken_by: {{command: [{command}, '7']}}").run(judged)
+    assert outcome.status is FAILED
+    assert "the Dockerfile takes it away" in outcome.got
 
 
 @pytest.mark.parametrize(

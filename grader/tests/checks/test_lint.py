@@ -133,9 +133,10 @@ def test_a_script_in_a_heredoc_is_linted() -> None:
 UNREADABLE = "FROM debian:12\nRUN cat <<\\EOF > /x\na\nEOF\n"
 
 
-def test_what_hadolint_cannot_read_is_not_the_learners() -> None:
-    with pytest.raises(EngineError, match="hadolint cannot read line"):
-        linted("", UNREADABLE)
+def test_what_hadolint_cannot_read_it_is_not_satisfied_with() -> None:
+    outcome = linted("", UNREADABLE)
+    assert (outcome.status, outcome.line) == (Status.FAILED, 3)
+    assert "hadolint cannot read line 3" in outcome.got
     assert linted("", UNREADABLE, points=0).status is Status.SKIPPED
 
 

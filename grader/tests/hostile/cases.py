@@ -46,7 +46,7 @@ class Case:
     says: str = ""
     within: float = 40
     memory: int = 150
-    disk: int = 400
+    disk: int = 2000
     ram: int = 1500
     processes: int = 150
     needs: str = ""

@@ -88,7 +88,7 @@ class Watchdog:
     def _numbers(self) -> tuple[float, float, int]:
         """MB of memory and of disk that are free, and the number of processes of engines."""
         disk = shutil.disk_usage(self._root).free
-        return _free_memory() / MB, disk / MB, len(list(_processes()))
+        return _free_memory() / MB, disk / MB, len(list(_processes(self._root)))
 
     # --- what could be left behind ---
 
@@ -103,7 +103,7 @@ class Watchdog:
         yield from (f"network {one['Name']}" for one in client.networks())
         if not self._engine.local:
             return
-        yield from _processes()
+        yield from _processes(self._root)
         yield from (f"mount {mount}" for mount in _mounts() if mount.startswith(str(self._root)))
         yield from (
             f"loop device {path.parent.parent.name}" for path in Path("/sys/block").glob("loop*/loop/backing_file")
@@ -180,12 +180,15 @@ def _free_memory() -> int:
     return int(line.split()[1]) * 1024
 
 
-def _processes() -> Iterator[str]:
-    """Those that run in containers or in steps of builds."""
+def _processes(root: Path) -> Iterator[str]:
+    """Those that run in containers or in steps of builds, of the engine that keeps its data in ``root``."""
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if any(sign in (folder / "cgroup").read_text() for sign in _ENGINES):
-                yield f"process {folder.name} {(folder / 'comm').read_text().strip()!r}"
+                # What is mounted as its root tells whose it is: other engines have the same cgroups.
+                first = next(line for line in (folder / "mountinfo").read_text().splitlines() if line.split()[4] == "/")
+                if f"{root}/" in first:
+                    yield f"process {folder.name} {(folder / 'comm').read_text().strip()!r}"
 
 
 def _mounts() -> Iterator[str]:

@@ -1,0 +1,10 @@
+import time
+
+from serve import say, serve
+
+def answer(client, path):
+    client.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\nhello")
+    time.sleep(100)
+
+
+serve(answer)

@@ -1,0 +1,4 @@
+
+from serve import say, serve
+
+serve(lambda client, path: say(client))

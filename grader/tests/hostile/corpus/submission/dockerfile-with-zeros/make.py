@@ -1,0 +1,7 @@
+import os
+import socket
+from pathlib import Path
+
+
+def make(folder: Path) -> None:
+    (folder / "Dockerfile").write_bytes(b"FROM debian:bookworm-slim\nRUN true \0 evil\n")
