@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from grader import judging
-from grader.errors import GraderError, RubricError, UsageError
+from grader.errors import CleanUpInterrupted, GraderError, RubricError, UsageError
 from grader.making import Maker
 from grader.request import Request, Seen
 from grader.result import (
@@ -27,7 +27,7 @@ from grader.result import (
     Problem,
     SubmissionResult,
 )
-from grader.running import Interruption
+from grader.running import Interruption, Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +100,11 @@ class _Grading:
                     self._tell(interruption, checks)
                 finally:
                     self._end(interruption)
+            except KeyboardInterrupt as ended:
+                self._end(interruption)
+                if self._maker.left and not isinstance(ended, Superseded):
+                    raise CleanUpInterrupted from ended
+                raise
             finally:
                 # Twice, because a signal may come in the instant before the first one is shielded.
                 self._end(interruption)

@@ -51,7 +51,8 @@ def _container(engine: Engine, image_id: str, labels: Mapping[str, str]) -> Iter
     try:
         yield container
     finally:
-        with suppress(sdk.errors.APIError):
+        # What cannot be removed now is found by its label at the end.
+        with suppress(OSError):
             client.remove_container(container, force=True, v=True)
 
 
