@@ -110,6 +110,11 @@ def has(answer: Any, needs: Sequence[str] | None, what: str) -> Any:
     return answer
 
 
+def created(client: Any, image: str, *words: Any, **options: Any) -> str:
+    """The id of a container that is made; ``words`` and ``options`` are `create_container`'s."""
+    return str(has(client.create_container(image, *words, **options), ("Id",), "the making of a container")["Id"])
+
+
 class Client:
     """Stands for the library's ``APIClient``, and raises what that raises. It may be used by several threads."""
 

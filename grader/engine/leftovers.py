@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from grader import scratch
 from grader.engine import sdk
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ class Run:
     @property
     def labels(self) -> dict[str, str]:
         """The labels of everything that this run creates."""
-        return {RUN: self.id, OWNER: _owner(os.getpid())}
+        return {RUN: self.id, OWNER: scratch.owner(os.getpid())}
 
 
 def remove(engine: Engine, run: Run) -> bool:
@@ -123,37 +121,15 @@ def _try(found: _Removed, name: str, remove: Callable[[], object]) -> None:
     except sdk.errors.NotFound:
         # Somebody else has removed it meanwhile.
         return
+    except sdk.requests.Timeout:
+        # An engine that hangs is waited for once, and not once for each thing.
+        raise
     except OSError:
         found.stayed.append(name)
     else:
         found.gone.append(name)
 
 
-def _owner(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}:{_started(pid)}"
-
-
-def _started(pid: int) -> str:
-    """When a process started, in the kernel's ticks: tells it from a later one with the same number."""
-    if sys.platform != "linux":
-        return ""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
-
-
 def _is_alive(thing: dict[str, Any]) -> bool:
-    """Whether the process that made it runs still; what another machine made may well be in use."""
-    host, _, rest = (thing.get("Labels") or {}).get(OWNER, "").rpartition(":")[0].rpartition(":")
-    if not host or not rest.isdigit():
-        return False
-    if host != socket.gethostname():
-        return True
-    pid = int(rest)
-    if sys.platform == "linux":
-        return Path(f"/proc/{pid}").exists() and _owner(pid) == thing["Labels"][OWNER]
-    with suppress(OSError, ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
+    """Whether the process that made it runs still."""
+    return scratch.is_alive((thing.get("Labels") or {}).get(OWNER, ""))

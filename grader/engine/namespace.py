@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.engine import ask as asking
 from grader.engine import sdk
+from grader.engine.client import created
 from grader.engine.run import Command, said
 from grader.errors import EngineError
 
@@ -204,7 +205,7 @@ def start_probe(engine: Engine, images: Sequence[str], options: Mapping[str, Any
     for image in images:
         container = ""
         try:
-            container = client.create_container(image, entrypoint=["python3"], command=["-c", _HOLD], **options)["Id"]
+            container = created(client, image, entrypoint=["python3"], command=["-c", _HOLD], **options)
             client.start(container)
         except sdk.errors.APIError:
             if container:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.engine import fences, frames, sdk
 from grader.engine import state as states
-from grader.engine.client import has
+from grader.engine.client import created, has
 from grader.engine.refusal import cannot_be_called, start_failure
 from grader.errors import EngineError
 
@@ -78,15 +78,18 @@ def in_image(engine: Engine, image: str, labels: Mapping[str, str], command: Com
 
     Raises ``AppError`` when the image cannot be started whatever the command, ``EngineError`` when the engine fails.
     """
-    fence = {"log_config": fences.unlogged()} | fence
+    fence = {"log_config": fences.briefly_logged(engine)} | fence
     options = fences.fenced(engine, labels, command.memory, **fence)
     options |= {"environment": dict(command.env), "user": command.user or None, "working_dir": command.workdir or None}
     words = list(command.args)
     options |= {"command": words} if command.entrypoint else {"entrypoint": words[:1], "command": words[1:]}
     container = ""
     try:
-        container = engine.client.create_container(image, **options)["Id"]
-        return _run(engine.client, container, command)
+        container = created(engine.client, image, **options)
+        done = _run(engine.client, container, command)
+        if engine.name == "docker":
+            _complete(engine.client, container, done)
+        return done  # noqa: TRY300  # what raises is all of it
     except sdk.errors.APIError as error:
         return _refused(error)
     finally:
@@ -115,6 +118,19 @@ def _run(client: Any, container: str, command: Command) -> Finished:
         raise EngineError("The engine said that a command had ended, and it runs", "Grade again.", where=container)
     code = int(state["ExitCode"]) if ended else None
     return replace(output.told(), exit_code=code, elapsed=elapsed, out_of_memory=bool(state.get("OOMKilled")))
+
+
+def _complete(client: Any, container: str, done: Finished) -> None:
+    """Raises ``EngineError`` when the engine's own log has more of an output than the connection brought.
+
+    A connection that ends where a frame does looks like the end of the output. The log keeps less than what is read of
+    a long one, and ends every line; what was cut is judged as that.
+    """
+    if done.stdout_cut or done.stderr_cut:
+        return
+    brought = sum(len(part) + (part[-1:] not in (b"", b"\n")) for part in (done.stdout, done.stderr))
+    if len(client.logs(container, stdout=True, stderr=True, tail="all")) > brought:
+        raise EngineError("The engine lost a part of what a command printed", "Grade again.", where=container)
 
 
 def _ends(client: Any, container: str, within: float) -> bool:

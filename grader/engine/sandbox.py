@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from grader.engine import fences, run, sdk
 from grader.engine import state as states
 from grader.engine.app import App, exited, last_lines
+from grader.engine.client import created
 from grader.engine.namespace import (
     Answer,
     Entered,
@@ -156,7 +157,7 @@ class Sandbox:
         )
         create |= {"environment": dict(options.env), "ports": [published] if published else None}
         try:
-            container: str = self._engine.client.create_container(image, **create)["Id"]
+            container = created(self._engine.client, image, **create)
         except sdk.errors.APIError as error:
             raise start_failure(error) from error
         self._containers.append(container)
