@@ -38,6 +38,8 @@ class Frames:
 
     def __init__(self, client: Any, path: str, params: Mapping[str, str], body: object) -> None:
         """Asks at once. There is no limit on silence from then on: whoever reads closes it in time."""
+        #: Whether it stands in the middle of a frame. An engine sends each of them at once.
+        self.within = False
         headers = {"Content-Type": "application/json", **_UPGRADE}
         data = json.dumps(body).encode() if body is not None else b""
         if isinstance(client, Client):
@@ -59,6 +61,7 @@ class Frames:
     def __iter__(self) -> Iterator[tuple[bytes | None, bytes | None]]:
         """All of them, to the end."""
         while head := self._exactly(8):
+            self.within = True
             stream, length = head[0], int.from_bytes(head[4:])
             if stream > _STDERR or head[1:4] != b"\0\0\0":
                 raise ConnectionError("what the engine sends of a program's output is in no frame")
@@ -68,6 +71,7 @@ class Frames:
                     raise _broken()
                 length -= len(piece)
                 yield (None, piece) if stream == _STDERR else (piece, None)
+            self.within = False
 
     def _exactly(self, size: int) -> bytes:
         """So many bytes, or none at the end."""
@@ -79,6 +83,7 @@ class Frames:
             if not piece:
                 break
             found += piece
+            self.within = True
         return found
 
     def close(self) -> None:

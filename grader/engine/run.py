@@ -167,9 +167,12 @@ def in_app(engine: Engine, container: str, command: Command, end: Callable[[], N
         if state["Running"]:
             end()
         output.wait(_LAST_WORDS)
+        stuck = output.stuck and not state["Running"]
     finally:
         output.close()
     output.check()
+    if stuck:
+        raise EngineError("The engine stopped in the middle of what a command printed", "Grade again.", where=container)
     told = replace(output.told(), elapsed=elapsed)
     return told if state["Running"] else _with_code(told, state, podman=engine.name == "podman")
 
@@ -238,6 +241,8 @@ def _refused(error: sdk.errors.APIError) -> Finished:
 class Printed(Protocol):
     """What `frames.Frames` is to whoever reads it."""
 
+    within: bool
+
     def __iter__(self) -> Iterator[tuple[bytes | None, bytes | None]]:
         """Pairs of bytes of stdout and stderr, of which one is None."""
 
@@ -284,6 +289,11 @@ class _Output:
     def ended(self) -> bool:
         """Whether all of it was read."""
         return not self._thread.is_alive()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it stands in the middle of a frame."""
+        return not self.ended and self._frames.within
 
     def close(self) -> None:
         """Lets go of the connection."""

@@ -191,6 +191,8 @@ NOT_YET = {"Running": False, "Pid": 0, "ExitCode": 0}
 
 
 class Frames(list[tuple[bytes | None, bytes | None]]):
+    within = False
+
     def close(self) -> None:
         pass
 

@@ -204,17 +204,17 @@ def _end(one: socket.socket) -> None:
 
 def _broken(engine: socket.socket, client: socket.socket, *, clean: bool) -> None:
     """Half of the answer's body; ``clean`` makes it look whole."""
-    data = b""
+    data = bytearray()
     while b"\r\n\r\n" not in data and (more := engine.recv(65536)):
         data += more
-    head, _, body = data.partition(b"\r\n\r\n")
+    head, body = (bytearray(part) for part in data.split(b"\r\n\r\n", 1))
     upgraded = head.startswith(b"HTTP/1.1 101")
     if upgraded:
         # Whoever has asked goes on when it has the head.
         client.sendall(head + b"\r\n\r\n")
         engine.settimeout(2.0)
     with suppress(TimeoutError):
-        while more := engine.recv(65536):
+        while more := engine.recv(1 << 20):
             body += more
     if upgraded:
         client.sendall(body[: len(body) // 2])
@@ -228,13 +228,11 @@ def _broken(engine: socket.socket, client: socket.socket, *, clean: bool) -> Non
         client.sendall(head + b"\r\n\r\n" + body[: len(body) // 2])
 
 
-def _unchunked(body: bytes) -> bytes:
+def _unchunked(body: bytearray) -> bytearray:
     """What a chunked body holds (RFC 9112, 7.1)."""
-    whole = b""
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        length = int(size or b"0", 16)
-        if not length:
-            break
-        whole, body = whole + body[:length], body[length + 2 :]
+    whole = bytearray()
+    at = 0
+    while length := int(body[at : (end := body.index(b"\r\n", at))], 16):
+        whole += body[end + 2 : end + 2 + length]
+        at = end + 2 + length + 2
     return whole

@@ -50,7 +50,7 @@ while (my $c = $s->accept) {
 }
 """
 _DOCKERFILE = """\
-FROM {base}
+FROM debian:bookworm-slim
 COPY app.pl /app.pl
 RUN echo built > /built && rm /etc/issue
 CMD ["perl", "/app.pl"]
@@ -102,11 +102,11 @@ class Scene:
 @contextmanager
 def scene(folder: Path, rogue: Rogue, real: Engine, *, local: bool) -> Iterator[Scene]:
     """The exercise, written below ``folder``."""
-    base = "debian:bookworm-slim" if local else "python:3.11-slim"
-    course = exercise_folder(
-        folder, CHECKS, app={"port": 5000, "ready": {"within": "20s"}}, own={"app.pl": _APP}, base_images=(base,)
-    )
-    write_files(folder / "learner", {"Dockerfile": _DOCKERFILE.format(base=base)})
+    app = {"port": 5000, "ready": {"within": "20s"}}
+    # The second has a Python for the probe that an engine elsewhere needs.
+    bases = ("debian:bookworm-slim", "python:3.11-slim")
+    course = exercise_folder(folder, CHECKS, app=app, own={"app.pl": _APP}, base_images=bases)
+    write_files(folder / "learner", {"Dockerfile": _DOCKERFILE})
     exercise = resolve(find_course(course.parent), course.name)
     yield Scene(rogue, real, local, exercise, rubric.load(exercise.rubric_path, types()), folder / "learner")
 
