@@ -15,7 +15,7 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from grader import judging
-from grader.errors import GraderError, RubricError, UsageError
+from grader.errors import CleanUpInterrupted, GraderError, RubricError, UsageError
 from grader.making import Maker
 from grader.request import Request, Seen
 from grader.result import (
@@ -28,7 +28,7 @@ from grader.result import (
     Problem,
     SubmissionResult,
 )
-from grader.running import Interruption
+from grader.running import Interruption, Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,6 +102,11 @@ class _Grading:
                     self._tell(interruption, checks)
                 finally:
                     self._end(interruption)
+            except KeyboardInterrupt as ended:
+                self._end(interruption)
+                if self._maker.left and not isinstance(ended, Superseded):
+                    raise CleanUpInterrupted from ended
+                raise
             finally:
                 # Twice, because a signal may come in the instant before the first one is shielded.
                 self._end(interruption)

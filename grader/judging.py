@@ -230,8 +230,10 @@ def engine_faults() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # Only an engine that has answered has a status to tell.
+        how = "went away" if getattr(error, "response", None) is None else "failed"
         raise EngineError(
-            f"The engine went away: {' '.join(str(error).split())[:300]}",
+            f"The engine {how}: {' '.join(str(error).split())[:300]}",
             "See that it runs (`grader doctor`), then grade again; nothing is counted against the submission.",
         ) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 #: Seconds that a thread has to notice that what it waited for is gone.
 _PATIENCE = 5.0
+#: Seconds before the clean-up is tried again, and those after which a try that failed says that the engine hangs.
+_PAUSES = (0.1, 0.5, 2.0)
+_HANGS = 5.0
+_LEFT = "The engine did not let the grader remove all that it had made; `grader clean` removes what is left."
 
 
 class Maker:
@@ -62,6 +67,8 @@ class Maker:
         self._stages: dict[str, Subject] = {}
         self.submission: Part[Submission] = Part(self._collect)
         self.engine: Engine | None = None
+        #: Whether something was made in the engine that could not be removed again.
+        self.left = False
         self.bases: tuple[base_images.Base, ...] = ()
         self.first_build: Build | None = None
         self._ready: Part[Engine] = Part(partial(_faulted, self._connect))
@@ -106,12 +113,12 @@ class Maker:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What has to be told of how the app was run."""
+        """What has to be told of how the app was run, and of what was left behind."""
         sandbox = self._sandbox.made
-        return tuple(sandbox.notes) if sandbox else ()
+        return (*(sandbox.notes if sandbox else ()), *((_LEFT,) if self.left else ()))
 
     def clean_up(self) -> None:
-        """Removes containers and images.
+        """Removes containers and images; ``left`` and a note tell when the engine does not let it.
 
         Twice, because a thread that still works may make one more before it ends.
         """
@@ -126,7 +133,20 @@ class Maker:
             self._background.join(_PATIENCE)
         if sandbox:
             sandbox.close()
-        leftovers.remove(self.engine, self._run)
+        self.left = not self._removed(self.engine)
+        if self.left:
+            self._request.progress(ProgressEvent("cleanup", _LEFT))
+
+    def _removed(self, engine: Engine) -> bool:
+        """Whether all is gone; an engine that is away for a moment is asked again, one that hangs is not."""
+        for pause in _PAUSES:
+            began = time.monotonic()
+            if leftovers.remove(engine, self._run):
+                return True
+            if time.monotonic() - began > _HANGS:
+                return False
+            time.sleep(pause)
+        return leftovers.remove(engine, self._run)
 
     def _load_what_comes_after(self) -> None:
         """Importing it before the build would keep the engine waiting; during it, it costs nothing."""

@@ -10,13 +10,13 @@ import errno
 import os
 import re
 import subprocess
-import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grader import scratch
 from grader.bulk.roster import is_address
 from grader.errors import EngineError, SubmissionError, UsageError
 from grader.submission.files import DOCKERFILE, LITTER
@@ -63,9 +63,9 @@ def opened(handed: Handed) -> Iterator[Path]:
     if path.is_dir():
         yield _inner(path)
         return
-    with tempfile.TemporaryDirectory(prefix="grader-") as folder:
-        _unpack(path, Path(folder) / "it")
-        yield _inner(Path(folder) / "it")
+    with scratch.folder() as folder:
+        _unpack(path, folder / "it")
+        yield _inner(folder / "it")
 
 
 def _fetched(handed: Handed) -> Path:
@@ -124,8 +124,8 @@ def committed(folder: Path) -> datetime | None:
     sha = _head(folder / ".git")
     if sha is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="grader-") as ours:
-        _borrow(Path(ours), (folder / ".git" / "objects").resolve(), sha)
+    with scratch.folder() as ours:
+        _borrow(ours, (folder / ".git" / "objects").resolve(), sha)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         clean |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
         command = ["git", f"--git-dir={ours}", "show", "--no-patch", "--format=%ct", sha]

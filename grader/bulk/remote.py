@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import grader
+from grader import scratch as temporary
 from grader.bulk.pool import Setting
 from grader.errors import GraderError
 from grader.submission.files import BACKUPS, File
@@ -141,8 +142,7 @@ def grade(digest: str, name: str, files: Packed, ignored: Sequence[str]) -> tupl
     mine = _grader(digest)
     if mine is None:
         return address, None
-    with tempfile.TemporaryDirectory(prefix="grader-") as place:
-        folder = Path(place)
+    with temporary.folder() as folder:
         unpack({path: (b"not sent\0", False) for path in ignored if _is_plain(path)}, folder)
         unpack(files, folder)
         # One that holds nothing is refused, and this was looked at before it was sent.

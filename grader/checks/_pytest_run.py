@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from grader import scratch
 from grader.errors import GraderError, RubricError, SubmissionError
 from grader.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
+    from pathlib import Path
 
     from grader.checks.subject import Subject
 
@@ -61,8 +61,8 @@ def run(path: Path, subject: Subject) -> list[Test]:
     assertion; whatever a part of the subject raises but a ``SubmissionError``, which fails the test.
     """
     plugin = _Plugin(subject)
-    with _ONE_AT_A_TIME, _alone(path), tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder, "pytest.ini")
+    with _ONE_AT_A_TIME, _alone(path), scratch.folder() as folder:
+        settings = folder / "pytest.ini"
         settings.write_text("[pytest]\n", encoding="utf-8")
         arguments = [str(path), f"--rootdir={path.parent}", f"--config-file={settings}", "--noconftest"]
         arguments += ["--import-mode=importlib", "--disable-plugin-autoload", "--capture=sys"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grader import scratch as temporary
 from grader.course.unpack import unpack
 from grader.errors import EngineError, UsageError
 
@@ -69,8 +70,8 @@ def _from_git(address: Address) -> Fetched:
 def _from_archive(address: Address) -> Fetched:
     if address.sha256 and (kept := _kept(address.sha256)).is_dir():
         return Fetched(_inside(kept / address.name, address), address)
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch, "archive")
+    with temporary.folder() as ours:
+        file = ours / "archive"
         digest = _copied(address, file)
         if address.sha256 and digest != address.sha256:
             raise UsageError(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from grader.engine import run, sdk
+from grader.engine import state as states
 from grader.engine.namespace import Answer, Namespace, Question
 from grader.engine.refusal import AppError
 from grader.errors import EngineError
@@ -91,7 +92,7 @@ class App:
         """Sends ``signal`` (`SIGTERM`) to PID 1, as `docker stop` does, and kills it when it still runs after that."""
         began = time.monotonic()
         self._kill(signal)
-        while (state := state_of(self.engine, self.container)).get("Running"):
+        while (state := states.of(self.engine.client, self.container)).get("Running"):
             if time.monotonic() - began > within:
                 log = self.log()
                 self._kill("SIGKILL")
@@ -121,7 +122,7 @@ class App:
         try:
             self.engine.client.kill(self.container, signal)
         except sdk.errors.APIError as error:
-            if state_of(self.engine, self.container).get("Running"):
+            if states.of(self.engine.client, self.container).get("Running"):
                 raise EngineError(f"The engine does not send {signal}: {error.explanation}", "Grade again.") from error
 
     @contextmanager
@@ -130,18 +131,10 @@ class App:
         try:
             yield
         except EngineError:
-            state = state_of(self.engine, self.container)
+            state = states.of(self.engine.client, self.container)
             if state.get("Running"):
                 raise
             raise exited(state, self.log()) from None
-
-
-def state_of(engine: Engine, container: str) -> Mapping[str, Any]:
-    """The engine's state of an app's container."""
-    try:
-        return engine.client.inspect_container(container)["State"] or {}
-    except sdk.errors.NotFound as error:
-        raise EngineError("Somebody removed the app's container", "Grade again.", where=container) from error
 
 
 def last_lines(engine: Engine, container: str) -> tuple[str, ...]:

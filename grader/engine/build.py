@@ -27,9 +27,9 @@ from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import BuildResult, Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
-    from grader.engine.client import Answer
     from grader.engine.connect import Engine
     from grader.engine.podman import Buildah
+    from grader.engine.wire import Answer
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from grader.engine import sdk
-    from grader.engine.client import Answer
+    from grader.engine.wire import Answer
 
 #: Seconds an engine has to end a build that was cancelled, before the connection is cut.
 GRACE = 10.0

@@ -6,24 +6,22 @@ imported, only when it is asked for anything else, or when the engine refuses: w
 
 from __future__ import annotations
 
-import http.client
+import http
 import json
 import os
-import socket
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from grader.engine import sdk
+from grader.engine.wire import CONNECT_TIMEOUT, Answer, Connection, as_the_library_tells_it
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
-#: Seconds that an engine may take to accept a connection.
-_CONNECT_TIMEOUT = 10.0
 #: Words of `create_host_config` -> keys of the Engine API's HostConfig (ContainerCreate) that take the same values.
 _HOST_CONFIG = {
     "cap_add": "CapAdd",
@@ -93,13 +91,29 @@ def post(  # noqa: PLR0913  # what a request is made of
     ``silence`` is how many seconds the engine may say nothing. Raises ``requests.RequestException``.
     """
     if isinstance(client, Client):
-        return client.send("POST", path, data=data, params=params, headers=headers, timeout=silence)
+        return client.send("POST", path, data=data, params=params, headers=headers, silence=silence)
     library: Any = client
-    url, timeout = library._url(path), (_CONNECT_TIMEOUT, silence)  # noqa: SLF001  # the SDK has no parameter for a body
+    url, timeout = library._url(path), (CONNECT_TIMEOUT, silence)  # noqa: SLF001  # the SDK has no parameter for a body
     response: sdk.requests.Response = library.post(
         url, data=data, params=params, headers=headers, stream=True, timeout=timeout
     )
     return response
+
+
+def has(answer: Any, needs: Sequence[str] | None, what: str) -> Any:
+    """The engine's answer to ``what``, when it is an object with ``needs`` in it, or without them a list.
+
+    Raises ``requests.RequestException``: what an engine says that is not well must be taken for nothing else.
+    """
+    fits = isinstance(answer, list) if needs is None else isinstance(answer, dict) and all(n in answer for n in needs)
+    if not fits:
+        raise sdk.requests.exceptions.InvalidJSONError(f"its answer to {what} makes no sense")
+    return answer
+
+
+def created(client: Any, image: str, *words: Any, **options: Any) -> str:
+    """The id of a container that is made; ``words`` and ``options`` are `create_container`'s."""
+    return str(has(client.create_container(image, *words, **options), ("Id",), "the making of a container")["Id"])
 
 
 class Client:
@@ -138,21 +152,21 @@ class Client:
 
     def version(self, *, api_version: bool = True) -> Any:
         """SystemVersion; without ``api_version`` in whatever version the engine likes best."""
-        return self._call("GET", "/version", prefix=None if api_version else "")
+        return self._call("GET", "/version", prefix=None if api_version else "", needs=())
 
     def inspect_image(self, image: str | Mapping[str, Any]) -> Any:
         """ImageInspect."""
-        return self._call("GET", f"/images/{_quoted(image)}/json")
+        return self._call("GET", f"/images/{_quoted(image)}/json", needs=("Id", "RootFS"))
 
     def images(self, *others: Any, **options: Any) -> Any:
         """ImageList, with ``filters`` alone."""
         if others or options.keys() != {"filters"} or not _is_simple(options["filters"]):
             return self.library.images(*others, **options)
-        return self._call("GET", "/images/json", {"filters": _filters(options["filters"])})
+        return self._call("GET", "/images/json", {"filters": _filters(options["filters"])}, needs=None)
 
     def remove_image(self, image: str | Mapping[str, Any], **options: bool) -> Any:
         """ImageDelete."""
-        return self._call("DELETE", f"/images/{_quoted(image)}", options)
+        return self._call("DELETE", f"/images/{_quoted(image)}", options, needs=None)
 
     def create_host_config(self, **options: Any) -> Any:
         """The HostConfig of ContainerCreate."""
@@ -175,21 +189,26 @@ class Client:
             "AttachStdout": True,
             "AttachStderr": True,
         }
-        return self._call("POST", "/containers/create", data=json.dumps(body).encode())
+        return self._call("POST", "/containers/create", data=json.dumps(body).encode(), needs=("Id",))
 
     def start(self, container: str | Mapping[str, Any]) -> None:
         """ContainerStart."""
-        self._call("POST", f"/containers/{_quoted(container)}/start")
+        self._done("POST", f"/containers/{_quoted(container)}/start")
+
+    def kill(self, container: str | Mapping[str, Any], signal: str | None = None) -> None:
+        """ContainerKill: sends ``signal``, by its name, to the container's first process."""
+        self._done("POST", f"/containers/{_quoted(container)}/kill", {"signal": signal} if signal else {})
 
     def inspect_container(self, container: str | Mapping[str, Any]) -> Any:
         """ContainerInspect."""
-        return self._call("GET", f"/containers/{_quoted(container)}/json")
+        return self._call("GET", f"/containers/{_quoted(container)}/json", needs=("Id", "State"))
 
     def containers(self, *others: Any, **options: Any) -> Any:
         """ContainerList, of ``all`` or only those that run, with ``filters``."""
         if others or options.keys() != {"all", "filters"} or not _is_simple(options["filters"]):
             return self.library.containers(*others, **options)
-        return self._call("GET", "/containers/json", options | {"filters": _filters(options["filters"])})
+        asked = options | {"filters": _filters(options["filters"])}
+        return self._call("GET", "/containers/json", asked, needs=None)
 
     def logs(self, container: str, **options: Any) -> Any:
         """ContainerLogs: the last ``tail`` lines of a container without a TTY, which is what all of ours are."""
@@ -200,14 +219,23 @@ class Client:
 
     def remove_container(self, container: str | Mapping[str, Any], **options: bool) -> None:
         """ContainerDelete."""
-        self._call("DELETE", f"/containers/{_quoted(container)}", options)
+        self._done("DELETE", f"/containers/{_quoted(container)}", options)
 
     # --- how they are made --------------------------------------------------------------------------------------------
 
-    def _call(self, *what: Any, **more: Any) -> Any:
-        """What the engine answers to ``_content``'s question, None for an empty body."""
-        content = self._content(*what, **more)
-        return json.loads(content) if content else None
+    def _call(self, method: str, path: str, *what: Any, needs: Sequence[str] | None, **more: Any) -> Any:
+        """What the engine answers to ``_content``'s question; ``needs`` as in `has`."""
+        content = self._content(method, path, *what, **more)
+        try:
+            told = json.loads(content)
+        except ValueError:
+            told = ""
+        return has(told, needs, f"{method} {path}")
+
+    def _done(self, method: str, path: str, *what: Any) -> None:
+        """Does what has no answer but that it was done: an engine that has something to say has not done it."""
+        if self._content(method, path, *what):
+            has("", None, f"{method} {path}")
 
     def _content(
         self,
@@ -235,15 +263,19 @@ class Client:
         data: bytes | None = None,
         params: Mapping[str, str],
         headers: Mapping[str, str],
-        timeout: float | None = None,
+        silence: float | None = None,
         prefix: str | None = None,
     ) -> Answer:
-        """One request, on a connection of its own; the answer is to be closed. Raises ``requests.RequestException``."""
+        """One request, on a connection of its own; the answer is to be closed. Raises ``requests.RequestException``.
+
+        All of it takes no longer than a call may take, or with ``silence`` no pause in it takes longer than that.
+        """
         url = f"{f'/v{self._version}' if prefix is None else prefix}{path}"
         url += f"?{urlencode(params)}" if params else ""
-        connection = _Connection(self._endpoint.removeprefix("unix://"), timeout or self.timeout)
+        path = self._endpoint.removeprefix("unix://")
+        connection = Connection(path, silence or self.timeout, silence=silence is not None)
         try:
-            with _as_the_library_tells_it():
+            with as_the_library_tells_it():
                 # An engine may refuse before it has read everything; its answer says why.
                 with suppress(BrokenPipeError):
                     connection.request(method, url, data, {"User-Agent": "grader", **headers})
@@ -251,97 +283,6 @@ class Client:
         except BaseException:
             connection.close()
             raise
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-        self._patience = timeout
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(_CONNECT_TIMEOUT)
-        self.sock.connect(self._path)
-        self.sock.settimeout(self._patience)
-
-
-class Answer:
-    """An engine's answer, as far as we use a ``requests.Response``."""
-
-    def __init__(self, connection: _Connection, response: http.client.HTTPResponse, url: str) -> None:
-        """``response`` has just begun."""
-        self.status_code = response.status
-        #: To be shut down by whoever will not wait any longer.
-        self.sock: socket.socket | None = connection.sock
-        self._connection = connection
-        self._response = response
-        self._url = url
-        self._content: bytes | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the connection."""
-        self._response.close()
-        self._connection.close()
-
-    @property
-    def content(self) -> bytes:
-        """The whole body."""
-        if self._content is None:
-            with _as_the_library_tells_it():
-                self._content = self._response.read()
-        return self._content
-
-    @property
-    def text(self) -> str:
-        """The whole body."""
-        return self.content.decode(errors="replace")
-
-    def json(self) -> Any:
-        """The whole body; raises ValueError."""
-        return json.loads(self.content)
-
-    def iter_lines(self, chunk_size: int | None = None) -> Iterator[bytes]:  # noqa: ARG002  # always as they come
-        """The lines of the body, as they come."""
-        rest = b""
-        with _as_the_library_tells_it():
-            while data := self._response.read1():
-                *lines, rest = (rest + data).split(b"\n")
-                yield from (line.removesuffix(b"\r") for line in lines)
-        if rest:
-            yield rest
-
-    def refusal(self) -> Exception:
-        """The library's error for this answer."""
-        response = sdk.requests.Response()
-        response.status_code, response.reason, response.url = self.status_code, self._response.reason, self._url
-        response._content = self.content  # noqa: SLF001  # a response that was read
-        try:
-            response.raise_for_status()
-            raise AssertionError("no refusal")
-        except sdk.requests.HTTPError as error:
-            try:
-                sdk.errors.create_api_error_from_http_exception(error)
-            except sdk.errors.APIError as told:
-                return told
-            return error
-
-
-@contextmanager
-def _as_the_library_tells_it() -> Iterator[None]:
-    """Whoever catches errors of a connection catches the library's."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise sdk.requests.ReadTimeout(error) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise sdk.requests.ConnectionError(error) from error
 
 
 def _quoted(thing: str | Mapping[str, Any]) -> str:

@@ -224,7 +224,7 @@ def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
             private=is_private or candidate.endpoint == private.endpoint(),
             local=_is_root_on_linux() and candidate.endpoint.startswith("unix://"),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, sdk.requests.exceptions.InvalidJSONError) as error:
         client.close()
         raise ValueError("something answers there, but no container engine") from error
     except BaseException:

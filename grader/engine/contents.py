@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from grader.engine import sdk, tarlayer
+from grader.engine.client import created
 from grader.engine.layers import is_whiteout
 from grader.engine.stream import Stream
 
@@ -47,11 +48,12 @@ def _container(engine: Engine, image_id: str, labels: Mapping[str, str]) -> Iter
     client: Any = engine.client
     # As root: Podman looks the user up even for a container that never starts.
     options: dict[str, Any] = {"command": ["/"], "user": "0", "labels": dict(labels), "network_disabled": True}
-    container = client.create_container(image_id, **options)["Id"]
+    container = created(client, image_id, **options)
     try:
         yield container
     finally:
-        with suppress(sdk.errors.APIError):
+        # What cannot be removed now is found by its label at the end.
+        with suppress(OSError):
             client.remove_container(container, force=True, v=True)
 
 

@@ -59,6 +59,13 @@ def unlogged() -> dict[str, Any]:
     return {"Type": "none", "Config": {}}
 
 
+def briefly_logged(engine: Engine) -> dict[str, Any]:
+    """For what is read while it is printed, and then held against what the engine has of it, byte for byte."""
+    if engine.name == "podman":
+        return unlogged()
+    return {"Type": "local", "Config": {"max-size": "4m", "max-file": "1", "compress": "false"}}
+
+
 def _limits(*, podman: bool) -> list[dict[str, Any]]:
     limits = [{"Name": "nofile", "Soft": 1024, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}]
     if podman:

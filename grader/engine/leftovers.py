@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from grader import scratch
+from grader.engine import sdk
 from grader.engine.client import post
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from grader.engine.connect import Engine
 
 RUN = "grader.run"
@@ -47,13 +49,15 @@ class Run:
     @property
     def labels(self) -> dict[str, str]:
         """The labels of everything that this run creates."""
-        return {RUN: self.id, OWNER: _owner(os.getpid())}
+        return {RUN: self.id, OWNER: scratch.owner(os.getpid())}
 
 
-def remove(engine: Engine, run: Run) -> None:
-    """Removes what ``run`` created and has not removed yet; an engine that has gone has nothing to remove."""
-    with suppress(OSError):
-        _remove(engine, f"{RUN}={run.id}", keep_alive=False)
+def remove(engine: Engine, run: Run) -> bool:
+    """Removes what ``run`` created and has not removed yet; whether all of it is gone, as far as the engine says."""
+    only = f"{RUN}={run.id}"
+    with suppress(Exception):  # whatever an engine says that is not well: `clean` finds what is left
+        return not _remove(engine, only, keep_alive=False).stayed
+    return False
 
 
 def clean(engine: Engine) -> list[str]:
@@ -69,7 +73,7 @@ def clean(engine: Engine) -> list[str]:
 
 def sweep(engine: Engine) -> list[str]:
     """Removes what killed runs left, and nothing else. Returns what was removed."""
-    return _remove(engine, RUN, keep_alive=True)
+    return _remove(engine, RUN, keep_alive=True).gone
 
 
 def prune(engine: Engine, *, keep: int) -> int:
@@ -116,48 +120,43 @@ def _remove_images(engine: Engine, images: list[dict[str, Any]]) -> list[str]:
     return removed
 
 
-def _remove(engine: Engine, label: str, *, keep_alive: bool) -> list[str]:
-    client = engine.client
-    removed = []
+class _Removed(NamedTuple):
+    """What was removed, and what could not be."""
+
+    gone: list[str]
+    stayed: list[str]
+
+
+def _remove(engine: Engine, label: str, *, keep_alive: bool) -> _Removed:
+    client: Any = engine.client
+    found = _Removed([], [])
     only = {"label": label}
     for container in client.containers(all=True, filters=only):
         if not (keep_alive and _is_alive(container)):
-            with suppress(OSError):
-                client.remove_container(container["Id"], force=True, v=True)
-                removed.append(f"container {container['Id'][:12]}")
+            name = f"container {container['Id'][:12]}"
+            _try(found, name, partial(client.remove_container, container["Id"], force=True, v=True))
     for image in client.images(filters=only):
         if not (keep_alive and _is_alive(image)):
-            with suppress(OSError):
-                client.remove_image(image["Id"], force=True)
-                removed.append(f"image {image['Id'].removeprefix('sha256:')[:12]}")
-    return removed
+            name = f"image {image['Id'].removeprefix('sha256:')[:12]}"
+            _try(found, name, partial(client.remove_image, image["Id"], force=True))
+    return found
 
 
-def _owner(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}:{_started(pid)}"
-
-
-def _started(pid: int) -> str:
-    """When a process started, in the kernel's ticks: tells it from a later one with the same number."""
-    if sys.platform != "linux":
-        return ""
+def _try(found: _Removed, name: str, remove: Callable[[], object]) -> None:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        remove()
+    except sdk.errors.NotFound:
+        # Somebody else has removed it meanwhile.
+        return
+    except sdk.requests.Timeout:
+        # An engine that hangs is waited for once, and not once for each thing.
+        raise
     except OSError:
-        return ""
+        found.stayed.append(name)
+    else:
+        found.gone.append(name)
 
 
 def _is_alive(thing: dict[str, Any]) -> bool:
-    """Whether the process that made it runs still; what another machine made may well be in use."""
-    host, _, rest = (thing.get("Labels") or {}).get(OWNER, "").rpartition(":")[0].rpartition(":")
-    if not host or not rest.isdigit():
-        return False
-    if host != socket.gethostname():
-        return True
-    pid = int(rest)
-    if sys.platform == "linux":
-        return Path(f"/proc/{pid}").exists() and _owner(pid) == thing["Labels"][OWNER]
-    with suppress(OSError, ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
+    """Whether the process that made it runs still."""
+    return scratch.is_alive((thing.get("Labels") or {}).get(OWNER, ""))

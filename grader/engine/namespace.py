@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.engine import ask as asking
 from grader.engine import sdk
+from grader.engine.client import created
+from grader.engine.run import Command, said
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
 _CLONE_NEWNET = 0x40000000
 #: What a probe runs until it is removed: it only holds the namespace.
 _HOLD = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit()); signal.pause()"
+
+#: Seconds that a probe has for its own work, which takes a tenth of one, on a machine that is busy.
+_PROBE = 20.0
+#: Bytes of what it may tell: the longest body that is asked for comes to less, written in base64.
+_TOLD = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,7 @@ class Probe:
 
     def ask(self, question: Question) -> Answer:
         """Asks from inside the probe."""
-        return Answer.of(self._run({"ask": question.order()}))
+        return Answer.of(self._run({"ask": question.order()}, question.within))
 
     def listeners(self) -> tuple[Listener, ...] | None:
         """From the kernel's table of the probe's namespace."""
@@ -173,20 +180,19 @@ class Probe:
 
     def close(self) -> None:
         """Removes the probe."""
-        with suppress(sdk.errors.APIError):
+        with suppress(OSError):
             self._engine.client.remove_container(self.container, force=True, v=True)
 
-    def _run(self, order: Mapping[str, Any]) -> Any:
-        client = self._engine.client
-        command = ["python3", "-c", self._source, json.dumps(order)]
-        run = client.exec_create(self.container, command, stdout=True, stderr=True)["Id"]
-        output, complaint = client.exec_start(run, demux=True)
+    def _run(self, order: Mapping[str, Any], within: float = 0.0) -> Any:
+        """What the probe found; it has ``within`` seconds, and some for its own start."""
+        command = Command(["python3", "-c", self._source, json.dumps(order)], within=within + _PROBE, limit=_TOLD)
+        output, complaint = said(self._engine, self.container, command)
         try:
-            return json.loads(output or b"")
+            return json.loads(output)
         except ValueError as error:
-            said = (complaint or output or b"").decode(errors="replace").strip()
+            words = (complaint or output).decode(errors="replace").strip()
             raise EngineError(
-                f"The probe beside the app did not answer: {said[-300:]}", "Grade again.", where=self._engine.endpoint
+                f"The probe beside the app did not answer: {words[-300:]}", "Grade again.", where=self._engine.endpoint
             ) from error
 
 
@@ -199,7 +205,7 @@ def start_probe(engine: Engine, images: Sequence[str], options: Mapping[str, Any
     for image in images:
         container = ""
         try:
-            container = client.create_container(image, entrypoint=["python3"], command=["-c", _HOLD], **options)["Id"]
+            container = created(client, image, entrypoint=["python3"], command=["-c", _HOLD], **options)
             client.start(container)
         except sdk.errors.APIError:
             if container:

@@ -10,14 +10,16 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from grader.engine import fences, sdk
+from grader.engine import fences, frames, sdk
+from grader.engine import state as states
+from grader.engine.client import created, has
 from grader.engine.refusal import cannot_be_called, start_failure
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from grader.engine.connect import Engine
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _GRACE = 10.0
 #: Seconds that output may still come after its command has ended: what it left running may hold the pipe for ever.
 _LAST_WORDS = 0.5
+#: The part of the time that a wait for its end takes at least: clocks are not exact to the last.
+_NEARLY = 0.98
 #: What engines give for a command that they could not start; 125 is Podman's for what is not the program's fault.
 _NEVER_RAN = (125, 126, 127)
 #: How often the engine is asked whether an exec has ended, in seconds, while its output goes on and after that.
@@ -74,15 +78,18 @@ def in_image(engine: Engine, image: str, labels: Mapping[str, str], command: Com
 
     Raises ``AppError`` when the image cannot be started whatever the command, ``EngineError`` when the engine fails.
     """
-    fence = {"log_config": fences.unlogged()} | fence
+    fence = {"log_config": fences.briefly_logged(engine)} | fence
     options = fences.fenced(engine, labels, command.memory, **fence)
     options |= {"environment": dict(command.env), "user": command.user or None, "working_dir": command.workdir or None}
     words = list(command.args)
     options |= {"command": words} if command.entrypoint else {"entrypoint": words[:1], "command": words[1:]}
     container = ""
     try:
-        container = engine.client.create_container(image, **options)["Id"]
-        return _run(engine.client, container, command)
+        container = created(engine.client, image, **options)
+        done = _run(engine.client, container, command)
+        if engine.name == "docker":
+            _complete(engine.client, container, done)
+        return done  # noqa: TRY300  # what raises is all of it
     except sdk.errors.APIError as error:
         return _refused(error)
     finally:
@@ -92,7 +99,7 @@ def in_image(engine: Engine, image: str, labels: Mapping[str, str], command: Com
 
 
 def _run(client: Any, container: str, command: Command) -> Finished:
-    output = _Output(client.attach(container, stdout=True, stderr=True, stream=True, demux=True), command.limit)
+    output = _Output(frames.attached(client, container), command.limit)
     began = time.monotonic()
     try:
         client.start(container)
@@ -105,18 +112,38 @@ def _run(client: Any, container: str, command: Command) -> Finished:
         output.wait(_GRACE)
     finally:
         output.close()
-    state = client.inspect_container(container)["State"]
+    output.check()
+    state = states.of(client, container)
+    if ended and state["Running"]:
+        raise EngineError("The engine said that a command had ended, and it runs", "Grade again.", where=container)
     code = int(state["ExitCode"]) if ended else None
     return replace(output.told(), exit_code=code, elapsed=elapsed, out_of_memory=bool(state.get("OOMKilled")))
 
 
+def _complete(client: Any, container: str, done: Finished) -> None:
+    """Raises ``EngineError`` when the engine's own log has more of an output than the connection brought.
+
+    A connection that ends where a frame does looks like the end of the output. The log keeps less than what is read of
+    a long one, and ends every line; what was cut is judged as that.
+    """
+    if done.stdout_cut or done.stderr_cut:
+        return
+    brought = sum(len(part) + (part[-1:] not in (b"", b"\n")) for part in (done.stdout, done.stderr))
+    if len(client.logs(container, stdout=True, stderr=True, tail="all")) > brought:
+        raise EngineError("The engine lost a part of what a command printed", "Grade again.", where=container)
+
+
 def _ends(client: Any, container: str, within: float) -> bool:
     """Whether a container ends in time; the engine itself is waited for, which is told at once."""
+    began = time.monotonic()
     try:
         client.wait(container, timeout=max(0.001, within))
     except sdk.requests.RequestException:
-        # The client library has several errors for a time that is up, and the same ones for an engine that has gone.
-        return not client.inspect_container(container)["State"]["Running"]
+        # The client library has several errors for a time that is up, and the same ones for an engine that has gone:
+        # that one does not wait so long, and what it ran may have gone with it.
+        if time.monotonic() - began < within * _NEARLY:
+            raise
+        return not states.of(client, container)["Running"]
     return True
 
 
@@ -128,8 +155,9 @@ def in_app(engine: Engine, container: str, command: Command, end: Callable[[], N
     client: Any = engine.client
     asked = {"user": command.user, "environment": dict(command.env), "workdir": command.workdir or None}
     try:
-        run = client.exec_create(container, list(command.args), stdout=True, stderr=True, **asked)["Id"]
-        output = _Output(client.exec_start(run, stream=True, demux=True), command.limit)
+        made = client.exec_create(container, list(command.args), stdout=True, stderr=True, **asked)
+        run = has(made, ("Id",), "an exec")["Id"]
+        output = _Output(frames.executed(client, run), command.limit)
     except sdk.errors.APIError as error:
         return _refused(error)
     began = time.monotonic()
@@ -139,10 +167,33 @@ def in_app(engine: Engine, container: str, command: Command, end: Callable[[], N
         if state["Running"]:
             end()
         output.wait(_LAST_WORDS)
+        stuck = output.stuck and not state["Running"]
     finally:
         output.close()
+    output.check()
+    if stuck:
+        raise EngineError("The engine stopped in the middle of what a command printed", "Grade again.", where=container)
     told = replace(output.told(), elapsed=elapsed)
     return told if state["Running"] else _with_code(told, state, podman=engine.name == "podman")
+
+
+def said(engine: Engine, container: str, command: Command) -> tuple[bytes, bytes]:
+    """What a program of ours prints in a container that runs already, and its complaints.
+
+    Raises ``EngineError`` when it has not ended in time, or a part of it was lost.
+    """
+    made = engine.client.exec_create(container, list(command.args), stdout=True, stderr=True)
+    output = _Output(frames.executed(engine.client, has(made, ("Id",), "an exec")["Id"]), command.limit)
+    try:
+        output.wait(command.within)
+        ended = output.ended
+    finally:
+        output.close()
+    output.check()
+    if not ended:
+        raise EngineError("The engine did not run a program of ours in time", "Grade again.", where=container)
+    told = output.told()
+    return told.stdout, told.stderr
 
 
 def _state_at_end(client: Any, run: str, output: _Output, deadline: float) -> Mapping[str, Any]:
@@ -155,7 +206,7 @@ def _state_at_end(client: Any, run: str, output: _Output, deadline: float) -> Ma
     while True:
         left = deadline - time.monotonic()
         output.wait(max(0.0, min(left, _ASK_EVERY)))
-        state: Mapping[str, Any] = client.exec_inspect(run)
+        state: Mapping[str, Any] = has(client.exec_inspect(run), ("Running", "ExitCode"), "the state of an exec")
         begun |= bool(state["Running"] or state.get("Pid")) or output.ended
         if begun and (left <= 0 or not state["Running"]):
             return state
@@ -187,15 +238,29 @@ def _refused(error: sdk.errors.APIError) -> Finished:
     return Finished(why[1], refused=why[0])
 
 
+class Printed(Protocol):
+    """What `frames.Frames` is to whoever reads it."""
+
+    within: bool
+
+    def __iter__(self) -> Iterator[tuple[bytes | None, bytes | None]]:
+        """Pairs of bytes of stdout and stderr, of which one is None."""
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+
+
 class _Output:
     """Reads to the end what a command prints, beside the caller, and keeps the beginning.
 
     What is over the limit is read all the same: nobody is to hang because we do not listen.
     """
 
-    def __init__(self, frames: Any, limit: int) -> None:
-        """``frames`` are the client library's: pairs of bytes of stdout and stderr, of which one is None."""
+    def __init__(self, frames: Printed, limit: int) -> None:
+        """Keeps ``limit`` bytes of each."""
         self._frames = frames
+        self._closing = False
+        self._broken: Exception | None = None
         self._limit = limit
         self._kept = (bytearray(), bytearray())
         self._cut = [False, False]
@@ -204,10 +269,12 @@ class _Output:
 
     def _read(self) -> None:
         # The connection ends with the command, or is closed by `close`.
-        with suppress(OSError, ValueError, sdk.requests.RequestException):
+        try:
             for frame in self._frames:
                 for index, part in enumerate(frame):
                     self._keep(index, part or b"")
+        except (OSError, ValueError, AttributeError) as error:
+            self._broken = None if self._closing else error
 
     def _keep(self, index: int, part: bytes) -> None:
         room = self._limit - len(self._kept[index])
@@ -223,13 +290,21 @@ class _Output:
         """Whether all of it was read."""
         return not self._thread.is_alive()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether it stands in the middle of a frame."""
+        return not self.ended and self._frames.within
+
     def close(self) -> None:
-        """Lets go of the connection; one that cannot be closed (SSH) ends with its container."""
-        with suppress(OSError, AttributeError, sdk.errors.DockerException):
-            self._frames.close()
+        """Lets go of the connection."""
+        self._closing = True
+        self._frames.close()
         self._thread.join(_LAST_WORDS)
-        # The client library leaves a connection open that the engine ended first.
-        self._frames._response.close()  # noqa: SLF001
+
+    def check(self) -> None:
+        """Raises ``EngineError`` when a part of it was lost on the way."""
+        if self._broken is not None:
+            raise EngineError(f"A command's output was lost: {self._broken}", "Grade again.")
 
     def told(self) -> Finished:
         """What was read so far, of a command of which no more is known yet."""

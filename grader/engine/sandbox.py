@@ -12,7 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from grader.engine import fences, run, sdk
-from grader.engine.app import App, exited, last_lines, state_of
+from grader.engine import state as states
+from grader.engine.app import App, exited, last_lines
+from grader.engine.client import created
 from grader.engine.namespace import (
     Answer,
     Entered,
@@ -65,6 +67,7 @@ class Sandbox:
         self._namespaces: list[Namespace] = []
         self._enters = engine.local
         self._closed = False
+        self._hung = False
         self.notes: list[str] = []
 
     def prepare(self) -> None:
@@ -107,9 +110,12 @@ class Sandbox:
                 list(pool.map(self._remove, tuple(containers)))
 
     def _remove(self, container: str) -> None:
-        """What cannot be removed now is found by its label later."""
-        with suppress(OSError):  # the client library's errors are kinds of it
-            self._engine.client.remove_container(container, force=True, v=True)
+        """What cannot be removed now is found by its label later; an engine that hangs is waited for once."""
+        try:
+            if not self._hung:
+                self._engine.client.remove_container(container, force=True, v=True)
+        except OSError as error:  # the client library's errors are kinds of it
+            self._hung |= isinstance(error, sdk.requests.Timeout)
         for containers in (self._containers, self._probe_containers):
             with suppress(ValueError):
                 # A thread that still starts an app and the one that cleans up may both come here.
@@ -151,7 +157,7 @@ class Sandbox:
         )
         create |= {"environment": dict(options.env), "ports": [published] if published else None}
         try:
-            container: str = self._engine.client.create_container(image, **create)["Id"]
+            container = created(self._engine.client, image, **create)
         except sdk.errors.APIError as error:
             raise start_failure(error) from error
         self._containers.append(container)
@@ -211,7 +217,7 @@ class Sandbox:
             time.sleep(_LOOK_EVERY)
 
     def _state(self, container: str) -> Mapping[str, Any]:
-        return state_of(self._engine, container)
+        return states.of(self._engine.client, container)
 
 
 class _Gone:

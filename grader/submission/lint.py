@@ -12,12 +12,11 @@ import re
 import shutil
 import subprocess
 import sysconfig
-import tempfile
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from grader import scratch
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
@@ -57,9 +56,9 @@ def lint(dockerfile: Dockerfile, asked: Iterable[str] = ()) -> tuple[Finding, ..
     """
     lines, origin = _readable(dockerfile)
     levels = [part for code in sorted(set(asked)) for part in ("--warning", code)]
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder() as folder:
         # One that says nothing: without any, hadolint would look for those of this folder and this user.
-        nothing = Path(folder, "hadolint.yaml")
+        nothing = folder / "hadolint.yaml"
         nothing.write_text("{}\n")
         command = [_program(), "--config", str(nothing), "--disable-ignore-pragma", "--no-fail", "--no-color"]
         output = _run([*command, "--format", "json", *levels, "-"], "\n".join(lines) + "\n")

@@ -18,7 +18,7 @@ ROOT = Path(grader.__file__).parent
 #: DESIGN.md, "The way of the data"; what stands on one line may import one another.
 ORDER: list[set[str]] = [
     {"result", "errors", "files"},
-    {"running"},
+    {"running", "scratch"},
     {"course"},
     {"submission"},
     {"engine"},

@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 import tarfile
-import tempfile
 import threading
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
+from grader import scratch
 from grader.engine.standin.machine import SUITE, Machine
 from grader.engine.standin.recipe import Recipe, read
 from grader.errors import EngineError
@@ -39,8 +39,8 @@ def archive(recipe: Recipe, here: Machine, progress: Progress, deadline: float) 
     for old in folder.glob(f"{recipe.slug}-*"):
         old.unlink(missing_ok=True)
     partial = path.with_suffix(".partial")
-    with tempfile.TemporaryDirectory(prefix="grader-stand-in-") as work:
-        _run(_command(recipe, here, Path(work), partial), recipe.reference, progress, deadline)
+    with scratch.folder() as work:
+        _run(_command(recipe, here, work, partial), recipe.reference, progress, deadline)
     partial.rename(path)
     return path
 

@@ -12,10 +12,10 @@ import jsonschema
 import pytest
 import yaml
 
+from grader import scratch
 from grader.checks import types
 from grader.cli import cli
 from grader.cli.engine import engine as engine_commands
-from grader.engine import leftovers
 from grader.engine.leftovers import OWNER, RUN
 from grader.tests.cli.programs import PLAIN, ROOT, RUBRIC, course, run
 
@@ -184,7 +184,7 @@ def test_clean_removes_what_a_killed_run_left_and_nothing_else(engine: Engine) -
         return str(client.create_container("debian:bookworm-slim", command=["true"], labels=labels)["Id"])
 
     alive = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    dead, kept = left_by(f"{platform.node()}:1:0"), left_by(leftovers._owner(alive.pid))
+    dead, kept = left_by(f"{platform.node()}:1:0"), left_by(scratch.owner(alive.pid))
     try:
         done = run("grader", "clean")
         assert done.returncode == 0

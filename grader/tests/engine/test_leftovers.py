@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
+from grader import scratch
 from grader.engine import leftovers
 from grader.engine.connect import API_VERSION
 from grader.tests.engine.building import Workshop, unique
@@ -34,7 +35,7 @@ def alive() -> Iterator[int]:
 
 
 def owned_by(pid: int) -> dict[str, str]:
-    return {leftovers.RUN: f"test-{unique()}", leftovers.OWNER: leftovers._owner(pid)}
+    return {leftovers.RUN: f"test-{unique()}", leftovers.OWNER: scratch.owner(pid)}
 
 
 def create(workshop: Workshop, labels: dict[str, str]) -> str:
@@ -52,7 +53,7 @@ def test_clean_removes_what_a_dead_process_left_and_nothing_else(workshop: Works
     dead, live = owned_by(ended), owned_by(alive)
     mine = leftovers.Run.new().labels
     elsewhere = owned_by(ended) | {leftovers.OWNER: f"another-machine:{ended}:1"}
-    reused = owned_by(alive) | {leftovers.OWNER: leftovers._owner(alive).rpartition(":")[0] + ":1"}
+    reused = owned_by(alive) | {leftovers.OWNER: scratch.owner(alive).rpartition(":")[0] + ":1"}
     nobodys = {leftovers.RUN: f"test-{unique()}"}
     every = (dead, live, mine, elsewhere, reused, nobodys)
     try:

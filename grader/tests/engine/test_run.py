@@ -190,14 +190,22 @@ class Slow:
 NOT_YET = {"Running": False, "Pid": 0, "ExitCode": 0}
 
 
+class Frames(list[tuple[bytes | None, bytes | None]]):
+    within = False
+
+    def close(self) -> None:
+        pass
+
+
 def test_what_has_not_begun_has_not_ended() -> None:
     over = threading.Event()
 
-    def until_over() -> Iterator[tuple[bytes | None, bytes | None]]:
-        over.wait()
-        yield (b"last words", None)
+    class Endless(Frames):
+        def __iter__(self) -> Iterator[tuple[bytes | None, bytes | None]]:
+            over.wait()
+            yield (b"last words", None)
 
-    endless = _Output(until_over(), 10)
+    endless = _Output(Endless(), 10)
     runs = NOT_YET | {"Running": True, "Pid": 7}
     ended = NOT_YET | {"ExitCode": 3}
     assert _state_at_end(Slow(NOT_YET, NOT_YET, runs, ended), "x", endless, time.monotonic() + 20)["ExitCode"] == 3
@@ -206,5 +214,5 @@ def test_what_has_not_begun_has_not_ended() -> None:
     over.set()
     endless.wait(10)
     assert (endless.ended, endless.told().stdout) == (True, b"last words")
-    silent = _Output(iter(()), 10)
+    silent = _Output(Frames(), 10)
     assert _state_at_end(Slow(NOT_YET), "x", silent, time.monotonic() + 20) == NOT_YET

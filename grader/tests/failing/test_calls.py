@@ -1,0 +1,187 @@
+"""Every call that a grading makes to its engine, broken in every way: never a learner's failure, and nothing left.
+
+A few ways for each call; all of them, for each time that it is made, with GRADER_EVERY_FAULT=1 (ten minutes).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from grader.engine import bases, cancel, run
+from grader.result import Status
+from grader.tests.failing.rogue import WAYS, Fault, Rogue
+from grader.tests.failing.scenes import Scene, impatient, scene, told_as_ours, verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from grader.engine.connect import Engine
+    from grader.result import GradeResult
+
+EVERY = bool(os.environ.get("GRADER_EVERY_FAULT"))
+
+#: The calls of a grading on the engine's own machine, and the checks that make them.
+HERE: dict[str, tuple[str, ...]] = {
+    "GET /version": ("size",),
+    "GET /images/*/json": ("size",),
+    "POST /build": ("size",),
+    "POST /containers/create": ("http",),
+    "POST /containers/*/start": ("http",),
+    "GET /containers/*/json": ("http",),
+    "GET /containers/*/logs": ("http",),
+    "POST /containers/*/attach": ("command",),
+    "POST /containers/*/wait": ("command",),
+    "POST /containers/*/exec": ("inside",),
+    "POST /exec/*/start": ("inside",),
+    "GET /exec/*/json": ("inside",),
+    "POST /containers/*/kill": ("stop",),
+    "DELETE /containers/*": ("http",),
+    "GET /containers/json": ("size",),
+    "GET /images/json": ("size",),
+    "DELETE /images/*": ("size",),
+}
+#: Those that are made in addition, or for something else, where the engine is not on this machine.
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "GET /images/*/get": ("size",),
+    "GET /containers/*/export": ("size",),
+    "GET /containers/*/archive": ("present",),
+    "POST /containers/create": ("http",),
+    "POST /containers/*/start": ("http",),
+    "POST /containers/*/exec": ("http",),
+    "POST /exec/*/start": ("http",),
+    "POST /containers/*/attach": ("process",),
+}
+#: Those of the clean-up, which change no verdict any more.
+CLEAN_UP = {"DELETE /containers/*", "DELETE /images/*", "GET /containers/json", "GET /images/json"}
+
+
+@pytest.fixture(scope="module")
+def rogue(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rogue]:
+    if engine.name != "docker" or not engine.endpoint.startswith("unix://"):
+        pytest.skip("Podman makes other calls, and the rogue listens on a unix socket")
+    with Rogue(tmp_path_factory.mktemp("r") / "s", engine.endpoint) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def here(engine: Engine, rogue: Rogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    if not engine.local:
+        pytest.skip("this machine is not the engine's own")
+    with scene(tmp_path_factory.mktemp("here"), rogue, engine, local=True) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def elsewhere(engine: Engine, rogue: Rogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with scene(tmp_path_factory.mktemp("elsewhere"), rogue, engine, local=False) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def endless(rogue: Rogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """All goes by way of the rogue, and no call is without a limit."""
+    monkeypatch.setenv("DOCKER_HOST", rogue.endpoint)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    # Whether the real image of a stand-in is to be had is asked now and then only.
+    monkeypatch.setattr(bases, "_time_to_look", lambda *_, **__: False)
+    monkeypatch.setattr(run, "_GRACE", 1.0)
+    monkeypatch.setattr(cancel, "GRACE", 1.0)
+    found = impatient(monkeypatch, rogue)
+    yield
+    rogue.strike(None)
+    assert found == []
+
+
+def calls(found: Scene) -> list[str]:
+    found.rogue.strike(None)
+    result = found.grade()
+    assert result.status is Status.PASSED, [(check.id, check.got) for check in result.checks]
+    assert found.left() == []
+    return found.rogue.calls
+
+
+def test_every_call_is_looked_at_below(here: Scene) -> None:
+    assert set(calls(here)) == set(HERE)
+
+
+def test_every_call_to_an_engine_elsewhere_is_looked_at_too(elsewhere: Scene) -> None:
+    assert set(calls(elsewhere)) == set(HERE) | set(ELSEWHERE)
+
+
+def faults(kind: str, place: int) -> list[Fault]:
+    """No answer at all, and two more ways that are others for each call; each way of each time that it is made."""
+    if not EVERY:
+        others = [way for way in WAYS if way != "hang"]
+        ways = ("hang", others[2 * place % len(others)], others[(2 * place + 1) % len(others)])
+        return [Fault(kind, way) for way in ways]
+    return [Fault(kind, way, nth) for way in WAYS for nth in range(10)]
+
+
+@pytest.mark.parametrize("kind", HERE)
+def test_a_fault_of_the_engine_is_never_a_learner_s(kind: str, here: Scene) -> None:
+    broken(here, HERE[kind], faults(kind, list(HERE).index(kind)))
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_a_fault_of_an_engine_elsewhere_is_never_a_learner_s(
+    kind: str, elsewhere: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for number, fault in enumerate(faults(kind, list(ELSEWHERE).index(kind) + 3)):
+        # What was read of a layer once is not read again.
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / (str(number) if kind == "GET /images/*/get" else "")))
+        broken(elsewhere, ELSEWHERE[kind], [fault])
+
+
+def broken(found: Scene, only: tuple[str, ...], ways: list[Fault]) -> None:
+    """Grades with each of the faults, and once without."""
+    after: dict[Fault, GradeResult] = {}
+    wrong = []
+    for fault in ways:
+        found.rogue.strike(fault)
+        result = found.grade(*only)
+        if not found.rogue.struck.is_set():
+            assert fault.nth != 1, fault
+            continue
+        found.rogue.strike(None)
+        after[fault] = result
+        left = found.left()
+        told = any("`grader clean`" in note for note in result.notes)
+        if left and not (told and fault.kind in CLEAN_UP and fault.nth == 0):
+            wrong.append(f"{fault} left {left}")
+        remove(found, left)
+    good = found.grade(*only)
+    assert good.status is Status.PASSED
+    for fault, result in after.items():
+        survived = verdicts(result) == verdicts(good)
+        assert survived or fault.way == "away" or fault.kind not in CLEAN_UP or only != ("size",), fault
+        wrong += [f"{fault}: {each}" for each in ([] if survived else told_as_ours(result))]
+    assert wrong == []
+
+
+def remove(found: Scene, left: list[str]) -> None:
+    client = found.real.client
+    for one in left:
+        with suppress(OSError):
+            client.remove_container(one, force=True, v=True)
+        with suppress(OSError):
+            client.remove_image(one, force=True)
+
+
+@pytest.mark.parametrize("kind", ["DELETE /containers/*", "DELETE /images/*", "GET /images/json"])
+def test_what_cannot_be_removed_changes_no_verdict_and_is_told(
+    kind: str, here: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("grader.making._PAUSES", (0.01,))
+    here.rogue.strike(Fault(kind, "500", 0))
+    result = here.grade("http")
+    here.rogue.strike(None)
+    left = here.left()
+    remove(here, left)
+    assert (result.status, result.score) == (Status.PASSED, 10)
+    assert left
+    assert [note for note in result.notes if "`grader clean` removes what is left" in note]
