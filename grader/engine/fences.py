@@ -1,12 +1,18 @@
 """What a container of ours may not do, whatever runs in it: one place that says it for apps, commands and probes.
 
+And what stands around a build, which only some engines can be given: `of` says which of those fences an engine has.
+
 No network but its own loopback unless told otherwise, no capabilities, no new privileges, bounded memory, processes,
 CPU, files and logs, no mounts, never the engine's socket, never privileged.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from grader.course.units import human_size
+from grader.engine import standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,3 +68,67 @@ def _limits(*, podman: bool) -> list[dict[str, Any]]:
 def _bounded_logs(*, podman: bool) -> dict[str, Any]:
     """Podman takes the name for its own k8s-file, and knows of one file only."""
     return {"Type": "json-file", "Config": {"max-size": "1m"} | ({} if podman else {"max-file": "1"})}
+
+
+# --- around builds -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Something that a stranger's build cannot break through, or could.
+
+    ``text`` says what holds where it is ``present``, and why it is not otherwise; ``fix`` what to do about that.
+    A fence that is not ``required`` is a recommendation: the others hold without it.
+    """
+
+    name: str
+    present: bool
+    text: str
+    fix: str = ""
+    required: bool = True
+
+
+_OWN = "Grade on a Linux machine as root with the grader's own engine (`grader engine start`), which has this fence."
+_ANEW = "Start the grader's own engine anew, `grader engine stop`, then `grader engine start`; it says what it lacks."
+
+
+def of(engine: Engine) -> tuple[Fence, ...]:
+    """The fences around builds by ``engine``, those that are missing among them.
+
+    Apps and commands are fenced on every engine (see `fenced`). Costs at most two questions to the engine.
+    """
+    own = standing.of(engine)
+    if own is None:
+        why = _unfenced(engine)
+        return tuple(Fence(name, present=False, text=why, fix=_ANEW if engine.private else _OWN) for name in NAMES)
+    limited = own.memory is not None and own.processes is not None
+    return (
+        Fence(NAMES[0], limited, _memory(own) if limited else own.no_limits, "" if limited else _ANEW),
+        Fence(NAMES[1], limited, f"{own.processes} for a step" if limited else own.no_limits, "" if limited else _ANEW),
+        Fence(NAMES[2], own.disk is not None, _disk(own) if own.disk else own.no_disk, "" if own.disk else _ANEW),
+    )
+
+
+#: What `of` tells of, in this order.
+NAMES = ("build memory", "build processes", "build disk")
+
+
+def missing(engine: Engine) -> tuple[Fence, ...]:
+    """The fences that ``engine`` lacks and that a grading of strangers' files should have."""
+    return tuple(fence for fence in of(engine) if fence.required and not fence.present)
+
+
+def _unfenced(engine: Engine) -> str:
+    if engine.private:
+        return "the grader's own engine was started by a version that had no fences"
+    if engine.name == "podman":
+        return "Podman's builder is not bounded by the grader"
+    return "the engine is not the grader's own, and bounds no RUN step"
+
+
+def _memory(own: standing.Standing) -> str:
+    return f"{human_size(own.memory or 0)} for a step, {human_size(own.memory_of_all or 0)} for all at a time"
+
+
+def _disk(own: standing.Standing) -> str:
+    return f"a file system of {human_size(own.disk or 0)}"
