@@ -234,6 +234,7 @@ class _Watcher:
         self._began = time.monotonic()
         self._live = sys.stderr.isatty() and not plain
         self._paused = ""
+        self._elsewhere = False
         self._shown = ""
 
     def begin(self, tasks: int, distinct: int, handed_in: int) -> None:
@@ -256,6 +257,9 @@ class _Watcher:
         if state.paused != self._paused:
             self._paused = state.paused
             self.say(f"paused: {state.paused}; trying again from time to time" if state.paused else "going on")
+        if state.elsewhere and not self._elsewhere:
+            self.say(f"another run in the same folder grades {state.elsewhere} of these now; its verdicts are taken")
+        self._elsewhere = bool(state.elsewhere)
         if not self._live:
             return
         done = sum(self._done.values())
