@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """What every worker is told: the exercise's folder, and whether stand-ins for base images were agreed to."""
+    """What every worker is told: the exercise's folder, and whether stand-ins for base images were agreed to.
+
+    ``bound`` are the bytes of build cache that an engine may keep, for workers whose disk nobody else looks at.
+    """
 
     exercise: Path
     stand_ins: bool
+    bound: int | None = None
 
 
 @dataclass(frozen=True)

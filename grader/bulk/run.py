@@ -69,7 +69,7 @@ class Watcher(Protocol):
 class Run(Generic[W]):
     """The submissions of one run; made of whatever has to be graded, then `go`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # whom it works with
         self,
         tasks: Iterable[Task],
         journal: Journal,
@@ -77,8 +77,11 @@ class Run(Generic[W]):
         *,
         pool: Pool[W],
         lost: Callable[[str, str], dict[str, Any]],
+        space: Callable[[], str] = lambda: "",
     ) -> None:
         """They are graded by the workers of ``pool``, as many at a time as it has room for.
+
+        ``space`` is asked before each: why there is no room on the engine's disk, empty when there is.
 
         ``lost`` makes the result of a submission, by its learner's name, that no worker has brought one of, and why.
         """
@@ -91,6 +94,7 @@ class Run(Generic[W]):
         self._watcher = watcher
         self._pool = pool
         self._lost = lost
+        self._space = space
         self._pause = Pause(after=max(3, 2 * min(pool.room, len(self._ready))))
         self._tries: Counter[Key] = Counter()
         self._workers: dict[W, Task | None] = {}
@@ -160,8 +164,7 @@ class Run(Generic[W]):
         return State(len(self._busy), self._waiting, self._pause.reason, len(self._elsewhere))
 
     def _hand_out(self) -> None:
-        most = 1 if self._pause.reason else self._pool.room
-        while self._ready and len(self._busy) < most and self._pause.may_try:
+        while self._ready and self._has_room():
             task = self._ready.popleft()
             if not self._journal.claim(task.key):
                 self._elsewhere.append(task)
@@ -175,6 +178,16 @@ class Run(Generic[W]):
             worker = self._idle()
             self._workers[worker] = task
             worker.begin(Job(task.name, task.handed))
+
+    def _has_room(self) -> bool:
+        """Whether one more may be graded now: a run that pauses tries one at a time."""
+        if len(self._busy) >= self._pool.room:
+            return False
+        if full := self._space():
+            self._pause.hold(full)
+        else:
+            self._pause.let_go()
+        return self._pause.may_try and not (self._pause.reason and self._busy)
 
     def _idle(self) -> W:
         for worker in [worker for worker, task in self._workers.items() if not task]:
