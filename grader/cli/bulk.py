@@ -152,7 +152,7 @@ def _lost(exercise: Exercise, rubric: Rubric, name: str, why: str) -> dict[str, 
 
 
 @contextmanager
-def _here(
+def _here(  # noqa: PLR0913  # what a command lets its user say
     exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, bound: int | None, plain: bool
 ) -> Iterator[Place]:
     """Processes of this machine, and its engine."""

@@ -1,4 +1,4 @@
-"""The engine's build cache: what it takes, and how it is made smaller. Podman keeps images in place of one (`leftovers`)."""
+"""The engine's build cache is made smaller. Podman has images in place of one (`leftovers`)."""
 
 from __future__ import annotations
 

@@ -293,6 +293,32 @@ def test_tries_come_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.reason == ""
 
 
+def test_nothing_is_begun_while_there_is_no_room_and_then_all_is_graded(journal: Journal) -> None:
+    asked: list[str] = []
+    looks = iter(["", "the disk is full", "the disk is full", ""])
+
+    def answer(name: str) -> dict[str, Any]:
+        asked.append(name)
+        return result("passed")
+
+    seen = Seen()
+    pool = FakePool(lambda: FakeWorker(answer))
+    found = Run(tasks(*"abc"), journal, seen, pool=pool, lost=lost, space=lambda: next(looks, ""))
+    found.go(60)
+    assert seen.pauses == ["", "the disk is full", ""]
+    assert asked == ["a", "b", "c"]
+
+
+def test_a_disk_that_stays_full_ends_a_run_when_patience_does(journal: Journal) -> None:
+    seen = Seen()
+    pool = FakePool(lambda: FakeWorker(lambda _: result("passed")))
+    Run(tasks(*"ab"), journal, seen, pool=pool, lost=lost, space=lambda: "the disk is full").go(0.05)
+    assert sorted(seen.verdicts) == [("a", "error"), ("b", "error")]
+    kept = journal.result(tasks("b")[0].key)
+    assert kept is not None
+    assert kept["problem"]["what"] == "the disk is full"
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_what_moves_on_a_terminal_is_left_out_for_a_screen_reader(
     monkeypatch: pytest.MonkeyPatch, *, plain: bool
