@@ -11,6 +11,7 @@ import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,31 +42,39 @@ NOBODY = 60.0
 _SENDS = 3
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a command lets its user say: whether stand-ins are agreed to, and bounds.
+
+    ``most`` bounds the gradings at a time, ``bound`` the bytes of build cache of each worker's engine. ``fenced``
+    refuses workers whose engine lacks a fence that strangers' builds should have.
+    """
+
+    stand_ins: bool = False
+    most: int | None = None
+    bound: int | None = None
+    fenced: bool = False
+
+
 @contextmanager
-def opened(  # noqa: PLR0913  # what a command lets its user say
-    address: str,
-    exercise: Exercise,
-    rubric: Rubric,
-    *,
-    stand_ins: bool,
-    most: int | None,
-    tell: Callable[[str], None],
-    fenced: bool = False,
+def opened(
+    address: str, exercise: Exercise, rubric: Rubric, asked: Asked, tell: Callable[[str], None]
 ) -> Iterator[Cluster]:
     """The cluster at ``address``, or ``local:N`` for one of N workers here, when at least one worker may grade.
 
-    ``most`` bounds the gradings at a time; ``tell`` gets a line for each worker that is refused. ``fenced``
-    refuses those whose engine lacks a fence that strangers' builds should have. Raises ``UsageError`` for what is no
-    address, and ``EngineError`` for a cluster that cannot be used.
+    ``tell`` gets a line for each worker that is refused. Raises ``UsageError`` for what is no address, and
+    ``EngineError`` for a cluster that cannot be used.
     """
-    work = remote.pack(exercise.path, rubric.settings.bases, stand_ins=stand_ins, fenced=fenced)
+    work = remote.pack(
+        exercise.path, rubric.settings.bases, stand_ins=asked.stand_ins, fenced=asked.fenced, bound=asked.bound
+    )
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
         scheduler = stack.enter_context(reached(address))
         crew = Crew(scheduler.present, scheduler.ask, work, tell)
         stack.callback(crew.end)
         _gather(crew, address)
-        yield Cluster(scheduler, crew, work, (exercise, rubric), most)
+        yield Cluster(scheduler, crew, work, (exercise, rubric), asked.most)
 
 
 def _gather(crew: Crew, address: str) -> None:

@@ -1,8 +1,8 @@
 """What a bulk run has found so far, in a file that a kill at any moment leaves whole.
 
 SQLite, one transaction a verdict. A verdict is kept by what it is of (`Key`): whatever changes one of these asks for
-another verdict, and what is the same to the byte has one together. Two runs may write to one journal: they grade some
-submissions twice at worst, and the verdicts are the same.
+another verdict, and what is the same to the byte has one together. Several runs may write to one journal at once: what
+one has claimed, the others wait for (`claims`).
 """
 
 from __future__ import annotations
@@ -14,24 +14,31 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from grader.bulk import claims
 from grader.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-#: Changes with the tables below.
-_VERSION = 1
-_TABLES = """
+#: What made each version of the tables of the one before it.
+_STEPS = (
+    """
 CREATE TABLE verdict (
     key TEXT PRIMARY KEY,
     status TEXT NOT NULL,      -- passed, failed or error
     result TEXT NOT NULL       -- grader.result/1
 ) WITHOUT ROWID;
-"""
+""",
+    f"""
+ALTER TABLE verdict ADD COLUMN times INTEGER NOT NULL DEFAULT 1;  -- that it was graded
+{claims.TABLE}
+""",
+)
 #: Another run may have a verdict where this one met a fault.
 _KEEP = """
-INSERT INTO verdict VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET status = excluded.status, result = excluded.result
+INSERT INTO verdict VALUES (?, ?, ?, 1)
+ON CONFLICT (key) DO UPDATE SET status = excluded.status, result = excluded.result, times = verdict.times + 1
 WHERE excluded.status <> 'error' OR verdict.status = 'error'
 """
 #: Seconds to wait for another process that writes.
@@ -70,6 +77,7 @@ class Journal:
             # A verdict is on the disk when `keep` returns, and readers do not wait for writers.
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
+            self._claims = claims.Claims(self._database, path.parent)
         except sqlite3.DatabaseError as error:
             self._database.close()
             raise UsageError(
@@ -79,8 +87,26 @@ class Journal:
             ) from error
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; what was claimed and has no verdict is anybody's."""
+        with suppress(sqlite3.Error), self._transaction():
+            self._claims.close()
         self._database.close()
+
+    def claim(self, key: Key) -> bool:
+        """Whether it is this run's to grade; False while another one is at it.
+
+        `keep` ends a claim. Raises ``EngineError`` when it cannot be written down.
+        """
+        try:
+            with self._transaction():
+                return self._claims.claim(str(key))
+        except sqlite3.Error as error:
+            raise self._unwritten(error) from error
+
+    def release(self, key: Key) -> None:
+        """It is not graded here any more, and has no new verdict."""
+        with suppress(sqlite3.Error), self._transaction():
+            self._claims.release(str(key))
 
     def keep(self, key: Key, result: Mapping[str, Any]) -> None:
         """Keeps a verdict, in place of an older one of the same. An error takes the place of none but another error.
@@ -92,17 +118,18 @@ class Journal:
         try:
             with self._transaction():
                 self._database.execute(_KEEP, (str(key), str(result["status"]), text))
+                self._claims.release(str(key))
         except sqlite3.Error as error:
-            raise EngineError(
-                f"The journal cannot be written: {error}",
-                "Make room on its disk, and run the same command again; what was graded is kept.",
-                where=str(self._path),
-            ) from error
+            raise self._unwritten(error) from error
 
     def status(self, key: Key) -> str:
         """``passed``, ``failed`` or ``error``; empty when there is no verdict."""
-        row = self._database.execute("SELECT status FROM verdict WHERE key = ?", (str(key),)).fetchone()
-        return str(row[0]) if row else ""
+        return self.standing(key)[0]
+
+    def standing(self, key: Key) -> tuple[str, int]:
+        """The same, and how often it was graded."""
+        row = self._database.execute("SELECT status, times FROM verdict WHERE key = ?", (str(key),)).fetchone()
+        return (str(row[0]), int(row[1])) if row else ("", 0)
 
     def result(self, key: Key) -> dict[str, Any] | None:
         """The ``grader.result/1`` object that was kept."""
@@ -112,13 +139,21 @@ class Journal:
 
     def _prepare(self) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version == _VERSION:
-            return
         (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if version or tables:
+        if version > len(_STEPS) or bool(version) != bool(tables):
             raise sqlite3.DatabaseError("it is of another version of the grader, or no journal at all")
-        self._database.execute(_TABLES)
-        self._database.execute(f"PRAGMA user_version = {_VERSION}")
+        if version < len(_STEPS):
+            # Not a script: that would end the transaction.
+            for statement in ";".join(_STEPS[version:]).split(";"):
+                self._database.execute(statement)
+            self._database.execute(f"PRAGMA user_version = {len(_STEPS)}")
+
+    def _unwritten(self, error: sqlite3.Error) -> EngineError:
+        return EngineError(
+            f"The journal cannot be written: {error}",
+            "Make room on its disk, and run the same command again; what was graded is kept.",
+            where=str(self._path),
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

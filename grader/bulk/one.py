@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from grader import grading, judging
 from grader.bulk.handed import opened
+from grader.bulk.space import Space
 from grader.checks import types
 from grader.course import rubric as rubrics
 from grader.course.exercise import find_course, resolve
 from grader.engine import connect, unfenced
-from grader.errors import GraderError, SubmissionError
+from grader.errors import EngineError, GraderError, SubmissionError
 from grader.submission.files import DOCKERFILE, Limits, collect
 
 if TYPE_CHECKING:
@@ -82,14 +83,28 @@ class Grader:
         self._exercise = resolve(find_course(exercise.parent), exercise.name)
         self._rubric = rubrics.load(self._exercise.rubric_path, types())
         self._engine: Engine | None = None
+        self._space: Space | None = None
 
     def grade(self, job: Job) -> dict[str, Any]:
         """The verdict as a ``grader.result/1`` object; whatever goes wrong is in it."""
         return self._told(job.name, opened(job.handed))
 
     def grade_folder(self, name: str, folder: Path) -> dict[str, Any]:
-        """The same for the very folder that holds the files."""
+        """The same for the very folder that holds the files, on an engine whose disk nobody else looks at."""
+        try:
+            full = self._spacious().trouble()
+        except GraderError:
+            full = ""  # the grading meets the same, and tells it
+        if full:
+            error = EngineError(f"Not graded: {full}", "Make room there.")
+            return grading.refused(self._exercise, self._rubric, name, error).to_json()
         return self._told(name, nullcontext(folder))
+
+    def _spacious(self) -> Space:
+        engine = self._connected()
+        if self._space is None or self._space.engine is not engine:
+            self._space = Space(engine, self._setting.bound)
+        return self._space
 
     def _told(self, name: str, place: AbstractContextManager[Path]) -> dict[str, Any]:
         try:

@@ -89,10 +89,10 @@ def tasks(planned: Iterable[Row], journal: Journal, rerun: str = "") -> list[Tas
     for row in planned:
         if row.key is None or row.handed is None or row.key in found:
             continue
-        status = journal.status(row.key)
+        status, times = journal.standing(row.key)
         wanted = {"error"} if rerun == "errors" else {"", "error"} | ({"failed"} if rerun == "failed" else set())
         if status in wanted or rerun in ("all", row.learner):
-            found[row.key] = Task(row.key, row.learner, row.handed, again=status in ("passed", "failed"))
+            found[row.key] = Task(row.key, row.learner, row.handed, times)
     return list(found.values())
 
 

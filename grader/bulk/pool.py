@@ -17,11 +17,13 @@ class Setting:
     """What every worker is told: the exercise's folder, and whether stand-ins for base images were agreed to.
 
     ``fenced`` wants nothing to be built without the fences that strangers' builds should have.
+    ``bound`` are the bytes of build cache that an engine may keep, for workers whose disk nobody else looks at.
     """
 
     exercise: Path
     stand_ins: bool
     fenced: bool = False
+    bound: int | None = None
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class Exercise:
     bases: tuple[str, ...]
     stand_ins: bool
     fenced: bool = False
+    bound: int | None = None
 
 
 def dask() -> str:
@@ -61,13 +62,15 @@ def packed(folder: Path) -> Packed:
     return {name: (path.read_bytes(), bool(path.stat().st_mode & 0o100)) for name, path in found}
 
 
-def pack(folder: Path, bases: Sequence[str], *, stand_ins: bool, fenced: bool = False) -> Exercise:
-    """An exercise, to be sent."""
+def pack(
+    folder: Path, bases: Sequence[str], *, stand_ins: bool, fenced: bool = False, bound: int | None = None
+) -> Exercise:
+    """An exercise, to be sent; ``fenced`` and ``bound`` as in `Setting`."""
     files = packed(folder)
     total = hashlib.sha256()
     for name, (data, executable) in files.items():
         total.update(f"{name} {executable} {hashlib.sha256(data).hexdigest()}\n".encode())
-    return Exercise(folder.name, total.hexdigest(), files, tuple(bases), stand_ins, fenced)
+    return Exercise(folder.name, total.hexdigest(), files, tuple(bases), stand_ins, fenced, bound)
 
 
 # --- on the worker ----------------------------------------------------------------------------------------------------
@@ -82,6 +85,7 @@ async def facts() -> dict[str, str]:
 
 
 def _facts() -> dict[str, str]:
+    from grader.bulk.space import Space  # noqa: PLC0415
     from grader.engine import leftovers  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
 
@@ -94,7 +98,7 @@ def _facts() -> dict[str, str]:
         return told | {"trouble": _told(error)}
     except OSError as error:
         return told | {"trouble": f"its engine fails: {error}"}
-    return told | {"platform": engine.platform}
+    return told | {"platform": engine.platform, "trouble": Space(engine).trouble()}
 
 
 async def prepare(exercise: Exercise, dask_worker: Any = None) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def _prepare(exercise: Exercise, scratch: Path) -> dict[str, Any]:
             # In the worker's own folder, which Dask removes with the worker.
             folder = Path(tempfile.mkdtemp(prefix="grader-", dir=scratch)) / exercise.id
             unpack(exercise.files, folder)
-            setting = Setting(folder, exercise.stand_ins, exercise.fenced)
+            setting = Setting(folder, exercise.stand_ins, exercise.fenced, exercise.bound)
             Grader(setting)  # a check type may be missing here
             _PLACES[exercise.digest] = setting
         found = bases.ensure(engine, exercise.bases, stand_ins=exercise.stand_ins)

@@ -1,7 +1,8 @@
 """A class is graded: each submission that has no verdict yet, side by side, until all have one.
 
 A fault of ours is tried again, later and later. When there are many in a row, it is not the submissions: the run
-pauses, tries one from time to time, and goes on when that works. A verdict is kept before anybody hears of it.
+pauses, tries one from time to time, and goes on when that works. A verdict is kept before anybody hears of it. What
+another run on the same journal is at is waited for, and its verdict taken.
 """
 
 from __future__ import annotations
@@ -33,22 +34,26 @@ _LOOK = 0.5
 class Task:
     """What is graded once: a submission, for all who have handed in the same.
 
-    ``again`` grades it although it has a verdict; else one that another run has brought meanwhile is taken.
+    ``times`` is how often it had been graded when that was asked for: a verdict that another run brings later is taken.
     """
 
     key: Key
     name: str
     handed: Handed
-    again: bool = False
+    times: int = 0
 
 
 @dataclass(frozen=True)
 class State:
-    """How far a run has come: its tasks by where they are, and why it pauses, when it does."""
+    """How far a run has come: its tasks by where they are, and why it pauses, when it does.
+
+    ``elsewhere`` are those of the ``waiting`` ones that another run is at.
+    """
 
     running: int
     waiting: int
     paused: str
+    elsewhere: int = 0
 
 
 class Watcher(Protocol):
@@ -64,7 +69,7 @@ class Watcher(Protocol):
 class Run(Generic[W]):
     """The submissions of one run; made of whatever has to be graded, then `go`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # whom it works with
         self,
         tasks: Iterable[Task],
         journal: Journal,
@@ -72,18 +77,24 @@ class Run(Generic[W]):
         *,
         pool: Pool[W],
         lost: Callable[[str, str], dict[str, Any]],
+        space: Callable[[], str] = lambda: "",
     ) -> None:
         """They are graded by the workers of ``pool``, as many at a time as it has room for.
+
+        ``space`` is asked before each: why there is no room on the engine's disk, empty when there is.
 
         ``lost`` makes the result of a submission, by its learner's name, that no worker has brought one of, and why.
         """
         self._ready = deque(tasks)
         self._later: list[tuple[float, int, Task]] = []
+        self._elsewhere: list[Task] = []
+        self._asked = 0.0
         self._numbers = itertools.count()
         self._journal = journal
         self._watcher = watcher
         self._pool = pool
         self._lost = lost
+        self._space = space
         self._pause = Pause(after=max(3, 2 * min(pool.room, len(self._ready))))
         self._tries: Counter[Key] = Counter()
         self._workers: dict[W, Task | None] = {}
@@ -124,6 +135,10 @@ class Run(Generic[W]):
     def _turn(self, patience: float) -> None:
         while self._later and self._later[0][0] <= time.monotonic():
             self._ready.append(heapq.heappop(self._later)[2])
+        if self._elsewhere and time.monotonic() - self._asked >= _LOOK:
+            self._asked = time.monotonic()
+            self._ready.extend(self._elsewhere)
+            self._elsewhere.clear()
         if self._pause.longer_than(patience):
             self._give_up()
         if not self._ending:
@@ -142,22 +157,37 @@ class Run(Generic[W]):
 
     @property
     def _waiting(self) -> int:
-        return len(self._ready) + len(self._later)
+        return len(self._ready) + len(self._later) + len(self._elsewhere)
 
     @property
     def _state(self) -> State:
-        return State(len(self._busy), self._waiting, self._pause.reason)
+        return State(len(self._busy), self._waiting, self._pause.reason, len(self._elsewhere))
 
     def _hand_out(self) -> None:
-        most = 1 if self._pause.reason else self._pool.room
-        while self._ready and len(self._busy) < most and self._pause.may_try:
+        while self._ready and self._has_room():
             task = self._ready.popleft()
-            if not task.again and self._journal.status(task.key) in ("passed", "failed"):
+            if not self._journal.claim(task.key):
+                self._elsewhere.append(task)
+                continue
+            # Asked when it is ours: until then another run may bring one.
+            status, times = self._journal.standing(task.key)
+            if status in ("passed", "failed") and times != task.times:
+                self._journal.release(task.key)
                 self._watcher.verdict(task, self._journal.result(task.key) or {})
                 continue
             worker = self._idle()
             self._workers[worker] = task
             worker.begin(Job(task.name, task.handed))
+
+    def _has_room(self) -> bool:
+        """Whether one more may be graded now: a run that pauses tries one at a time."""
+        if len(self._busy) >= self._pool.room:
+            return False
+        if full := self._space():
+            self._pause.hold(full)
+        else:
+            self._pause.let_go()
+        return self._pause.may_try and not (self._pause.reason and self._busy)
 
     def _idle(self) -> W:
         for worker in [worker for worker, task in self._workers.items() if not task]:
@@ -200,9 +230,10 @@ class Run(Generic[W]):
 
     def _give_up(self) -> None:
         """What waits has no verdict, and is told as an error; another run grades it."""
-        waiting = [*self._ready, *(task for _, _, task in self._later)]
+        waiting = [*self._ready, *(task for _, _, task in self._later), *self._elsewhere]
         self._ready.clear()
         self._later.clear()
+        self._elsewhere.clear()
         for task in waiting:
             self._settle(task, self._lost(task.name, self._pause.reason))
 

@@ -29,10 +29,20 @@ if TYPE_CHECKING:
     from grader.engine.bases import Base
     from grader.engine.connect import Engine
 
-    #: Where gradings are done, and the base images there.
-    Place = tuple[Pool[Any], tuple[Base, ...]]
+    #: Where gradings are done, the base images there, and why the disk there has no room, when it has none.
+    Place = tuple[Pool[Any], tuple[Base, ...], Callable[[], str]]
 
 _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
+
+
+def _size(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """The bytes of a size; refused as click refuses what is none."""
+    from grader.course.units import parse_size  # noqa: PLC0415
+
+    try:
+        return None if text is None else parse_size(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command(short_help="Grades a whole class into a gradebook.")
@@ -61,6 +71,10 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
     help="How long a run pauses for an engine or a registry that fails.",
 )  # fmt: skip
 @click.option(
+    "--cache-bound", "bound", callback=_size, metavar="SIZE",
+    help="Drop old build cache of the engine above this size (5GB), whosever it is; the grader's own bounds itself.",
+)  # fmt: skip
+@click.option(
     "--cluster", default="", metavar="ADDRESS",
     help="Grade on the workers of a Dask scheduler (tcp://HOST:8786), or on two here (local:2).",
 )  # fmt: skip
@@ -83,6 +97,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     rerun: str,
     systems: tuple[str, ...],
     patience: float,
+    bound: int | None,
     cluster: str,
     fenced: bool,
     yes: bool,
@@ -123,13 +138,15 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
     watcher = _Watcher(plain=plain)
     place = _cluster(cluster, watcher.say) if cluster else partial(_here, plain=plain)
-    graded = place(chosen, rubric, jobs=jobs, yes=yes, fenced=fenced)
-    with graded as (pool, bases), journal.opened(out / "journal.db") as kept:
+    with (
+        place(chosen, rubric, jobs=jobs, yes=yes, bound=bound, fenced=fenced) as (pool, bases, space),
+        journal.opened(out / "journal.db") as kept,
+    ):
         rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
         tasks = plan.tasks(rows, kept, rerun)
         keys = [row.key for row in rows if row.key]
         watcher.begin(len(tasks), len(set(keys)), len(keys))
-        run = Run(tasks, kept, watcher, pool=pool, lost=partial(_lost, chosen, rubric))
+        run = Run(tasks, kept, watcher, pool=pool, lost=partial(_lost, chosen, rubric), space=space)
         try:
             run.go(patience * 60)
         except KeyboardInterrupt:
@@ -151,15 +168,17 @@ def _lost(exercise: Exercise, rubric: Rubric, name: str, why: str) -> dict[str, 
 
 @contextmanager
 def _here(  # noqa: PLR0913  # what a command lets its user say
-    exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, fenced: bool, plain: bool
+    exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, bound: int | None, fenced: bool, plain: bool
 ) -> Iterator[Place]:
     """Processes of this machine, and its engine."""
     from grader.bulk import workers  # noqa: PLC0415
     from grader.bulk.pool import Setting  # noqa: PLC0415
+    from grader.bulk.space import Space  # noqa: PLC0415
 
     engine, bases = _bases(rubric.settings.bases, yes=yes, fenced=fenced, plain=plain)
+    pool = workers.Processes(Setting(exercise.path, stand_ins=yes, fenced=fenced), jobs or workers.most())
     try:
-        yield workers.Processes(Setting(exercise.path, stand_ins=yes, fenced=fenced), jobs or workers.most()), bases
+        yield pool, bases, Space(engine, bound).trouble
     finally:
         _sweep(engine)
 
@@ -173,10 +192,12 @@ def _cluster(address: str, tell: Callable[[str], None]) -> Callable[..., Abstrac
         raise UsageError(f"A cluster takes Dask, and {error.name} is not installed", fix, where="--cluster") from error
 
     @contextmanager
-    def there(exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, fenced: bool) -> Iterator[Place]:
-        opened = partial(cluster.opened, stand_ins=yes, most=jobs, fenced=fenced, tell=tell)
-        with opened(address, exercise, rubric) as found:
-            yield found, found.bases
+    def there(  # noqa: PLR0913  # see above
+        exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, bound: int | None, fenced: bool
+    ) -> Iterator[Place]:
+        asked = cluster.Asked(stand_ins=yes, most=jobs, bound=bound, fenced=fenced)
+        with cluster.opened(address, exercise, rubric, asked, tell) as found:
+            yield found, found.bases, str  # the workers look at their disks themselves
 
     return there
 
@@ -255,6 +276,7 @@ class _Watcher:
         self._began = time.monotonic()
         self._live = sys.stderr.isatty() and not plain
         self._paused = ""
+        self._elsewhere = False
         self._shown = ""
 
     def begin(self, tasks: int, distinct: int, handed_in: int) -> None:
@@ -277,6 +299,9 @@ class _Watcher:
         if state.paused != self._paused:
             self._paused = state.paused
             self.say(f"paused: {state.paused}; trying again from time to time" if state.paused else "going on")
+        if state.elsewhere and not self._elsewhere:
+            self.say(f"another run in the same folder grades {state.elsewhere} of these now; its verdicts are taken")
+        self._elsewhere = bool(state.elsewhere)
         if not self._live:
             return
         done = sum(self._done.values())

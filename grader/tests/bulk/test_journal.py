@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.bulk.journal import Journal, Key, opened
+from grader.bulk.journal import _STEPS, Journal, Key, opened
 from grader.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_it_is_there_when_its_writer_is_killed(tmp_path: Path) -> None:
         f"journal = Journal(__import__('pathlib').Path({str(path)!r}))\n"
         "for number in range(20): journal.keep(Key('e', str(number), 'b', '1'), {'status': 'passed'})\n"
         "journal._database.execute('BEGIN IMMEDIATE')\n"
-        "journal._database.execute(\"INSERT INTO verdict VALUES ('half', 'passed', '{}')\")\n"
+        "journal._database.execute(\"INSERT INTO verdict VALUES ('half', 'passed', '{}', 1)\")\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, "-c", text], check=False).returncode == -9
@@ -102,3 +102,55 @@ def test_what_is_no_journal_is_left_as_it_is(tmp_path: Path, content: bytes | No
         Journal(path)
     assert caught.value.where == str(path)
     assert path.read_bytes() == content
+
+
+# --- several runs -----------------------------------------------------------------------------------------------------
+
+
+def test_what_one_run_has_claimed_is_no_other_runs_until_it_is_judged_or_left(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        with opened(tmp_path / "j.db") as other:
+            assert [other.claim(key(name)) for name in ("a", "b", "a")] == [True, True, True]
+            assert (journal.claim(key("a")), journal.claim(key("c"))) == (False, True)
+            other.keep(key("a"), {"status": "failed"})
+            assert journal.claim(key("a"))
+            assert not other.claim(key("a"))
+            journal.release(key("a"))
+            assert other.claim(key("a"))
+            assert not journal.claim(key("b"))
+        assert journal.claim(key("b"))
+    assert list(tmp_path.glob(".run-*")) == []
+
+
+def test_a_run_that_is_killed_claims_nothing_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    text = (
+        "import pathlib, sys; from grader.bulk.journal import Journal, Key\n"
+        f"journal = Journal(pathlib.Path({str(path)!r}))\n"
+        "journal.claim(Key('e', 's', 'b', '1'))\n"
+        "print('claimed', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", text]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "claimed\n"
+        with opened(path) as journal:
+            assert not journal.claim(key("s"))
+            other.kill()
+            other.wait()
+            assert journal.claim(key("s"))
+            assert len(list(tmp_path.glob(".run-*"))) == 1, "its own; the other's is gone"
+
+
+def test_a_journal_of_an_older_version_keeps_its_verdicts(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    older = sqlite3.connect(path)
+    older.execute(_STEPS[0])
+    older.execute("PRAGMA user_version = 1")
+    older.execute("INSERT INTO verdict VALUES (?, 'passed', '{}')", (str(key()),))
+    older.commit()
+    older.close()
+    for _ in range(2):
+        with opened(path) as journal:
+            assert journal.standing(key()) == ("passed", 1)
+            assert journal.claim(key())

@@ -89,6 +89,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "RETRIES", (0.0, 0.0))
+    monkeypatch.setattr(run, "_LOOK", 0.01)
     monkeypatch.setattr(pause, "FIRST", 0.01)
     monkeypatch.setattr(pause, "MOST", 0.01)
 
@@ -122,21 +123,48 @@ def test_each_is_graded_and_kept_before_it_is_told(journal: Journal) -> None:
     assert [journal.status(task.key) for task in tasks(*"abc")] == ["passed", "failed", "passed"]
 
 
-def test_what_another_run_has_graded_meanwhile_is_taken_unless_it_was_asked_for(journal: Journal) -> None:
+def test_what_another_run_has_graded_meanwhile_is_taken_and_what_was_there_before_is_not(journal: Journal) -> None:
     a, b = tasks("a", "b")
+    for task in (a, b):
+        journal.keep(task.key, result("failed"))
+    _, times = journal.standing(b.key)
+    seen, asked = Seen(), list[str]()
+
+    def answer(name: str) -> dict[str, Any]:
+        asked.append(name)
+        return result("passed")
+
+    Run([a, replace(b, times=times)], journal, seen, pool=FakePool(lambda: FakeWorker(answer)), lost=lost).go(60)
+    assert asked == ["b"]
+    assert sorted(seen.verdicts) == [("a", "failed"), ("b", "passed")]
+
+
+@pytest.mark.parametrize("ends", ["with a verdict", "with an error", "without any"])
+def test_what_another_run_is_at_is_waited_for(journal: Journal, tmp_path: Path, ends: str) -> None:
+    (a,) = tasks("a")
     asked: list[str] = []
 
     def answer(name: str) -> dict[str, Any]:
         asked.append(name)
         return result("passed")
 
-    for task in (a, b):
-        journal.keep(task.key, result("failed"))
-    seen = Seen()
-    again = replace(b, again=True)
-    Run([a, again], journal, seen, pool=FakePool(lambda: FakeWorker(answer)), lost=lost).go(60)
-    assert asked == ["b"]
-    assert sorted(seen.verdicts) == [("a", "failed"), ("b", "passed")]
+    with opened(tmp_path / "j.db") as other:
+        assert other.claim(a.key)
+
+        class Waiting(Seen):
+            def now(self, state: State) -> None:
+                super().now(state)
+                if state.elsewhere:
+                    assert not asked
+                    if ends == "without any":
+                        other.release(a.key)
+                    else:
+                        other.keep(a.key, result("failed" if ends == "with a verdict" else "error"))
+
+        seen = Waiting()
+        Run([*tasks(*"ab")], journal, seen, pool=FakePool(lambda: FakeWorker(answer)), lost=lost).go(60)
+    assert dict(seen.verdicts) == {"a": "failed" if ends == "with a verdict" else "passed", "b": "passed"}
+    assert asked == (["b"] if ends == "with a verdict" else ["b", "a"])
 
 
 def test_a_fault_of_ours_is_tried_again(journal: Journal) -> None:
@@ -263,6 +291,32 @@ def test_tries_come_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.reason, found.may_try, found.longer_than(0)) == ("", True, False)
     found.fault("once more")
     assert found.reason == ""
+
+
+def test_nothing_is_begun_while_there_is_no_room_and_then_all_is_graded(journal: Journal) -> None:
+    asked: list[str] = []
+    looks = iter(["", "the disk is full", "the disk is full", ""])
+
+    def answer(name: str) -> dict[str, Any]:
+        asked.append(name)
+        return result("passed")
+
+    seen = Seen()
+    pool = FakePool(lambda: FakeWorker(answer))
+    found = Run(tasks(*"abc"), journal, seen, pool=pool, lost=lost, space=lambda: next(looks, ""))
+    found.go(60)
+    assert seen.pauses == ["", "the disk is full", ""]
+    assert asked == ["a", "b", "c"]
+
+
+def test_a_disk_that_stays_full_ends_a_run_when_patience_does(journal: Journal) -> None:
+    seen = Seen()
+    pool = FakePool(lambda: FakeWorker(lambda _: result("passed")))
+    Run(tasks(*"ab"), journal, seen, pool=pool, lost=lost, space=lambda: "the disk is full").go(0.05)
+    assert sorted(seen.verdicts) == [("a", "error"), ("b", "error")]
+    kept = journal.result(tasks("b")[0].key)
+    assert kept is not None
+    assert kept["problem"]["what"] == "the disk is full"
 
 
 @pytest.mark.parametrize("plain", [False, True])
