@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import sys
+from collections.abc import MutableMapping
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,10 +19,10 @@ from grader.reports._text import one_line, printable
 from grader.running import signals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 #: Where each command is: its module in this package, and its name there.
-_COMMANDS = {
+_PLACES = {
     "bases": "engine:bases",
     "bulk": "bulk:bulk",
     "checks": "exercises:checks",
@@ -45,23 +46,28 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(MutableMapping[str, click.Command]):
     """Imports a command when it is called or listed: a grading need not wait for all the others."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return sorted(_COMMANDS)
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, attribute = _PLACES[name].partition(":")
+        found: click.Command = getattr(import_module(f"grader.cli.{module}"), attribute)
+        return found
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
-        return _command(cmd_name) if cmd_name in _COMMANDS else None
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        raise NotImplementedError
+
+    def __delitem__(self, name: str) -> None:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
 
 
-def _command(name: str) -> click.Command:
-    module, _, attribute = _COMMANDS[name].partition(":")
-    found: click.Command = getattr(import_module(f"grader.cli.{module}"), attribute)
-    return found
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(commands=_Commands(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="grader")
 def cli() -> None:
     """Builds container images and grades what they are and what they do."""
@@ -74,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def grade_main(arguments: Sequence[str] | None = None) -> None:
     """The command `grade`, the same as `grader grade`."""
-    _leave(run(_command("grade"), arguments, "grade"))
+    _leave(run(cli.commands["grade"], arguments, "grade"))
 
 
 def _leave(code: int) -> NoReturn:

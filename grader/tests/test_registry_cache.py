@@ -20,6 +20,7 @@ from grader.result import silent
 from grader.submission import context, dockerfile
 from grader.submission.files import File, collect
 from grader.tests import debian
+from grader.tests.engine import own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,20 +31,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def empty(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+def empty(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """An engine of its own that has the base images and nothing else: what is pruned in it is nobody's."""
     if not private.available():
         pytest.skip("takes Linux, root and dockerd")
-    home = private.Home(run=tmp_path / "run", data=tmp_path / "data", bridge=f"gr{os.getpid() % 10**8}")
-    monkeypatch.setenv("DOCKER_HOST", private.start(silent, home))
-    try:
+    with own.home() as home:
+        monkeypatch.setenv("DOCKER_HOST", private.start(silent, home))
         other = connect()
         source, new = cast("Any", engine.client), cast("Any", other.client)
         with source.get(source._url("/images/get"), params={"names": BASES}, stream=True) as images:
             new.load_image(images.iter_content(1 << 20))
         yield other
-    finally:
-        private.stop(home)
 
 
 @contextmanager

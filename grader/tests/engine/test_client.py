@@ -29,12 +29,9 @@ if TYPE_CHECKING:
 LIBRARY = ("docker", "requests", "urllib3")
 GRADE = f"""
 import sys
-sys.argv = ["grade", *sys.argv[1:]]
-from grader.__main__ import grade
-try:
-    grade()
-except SystemExit as end:
-    print(end.code, [name for name in {LIBRARY} if name in sys.modules], file=sys.stderr)
+from grader.cli import cli, run
+code = run(cli.commands["grade"], sys.argv[1:], "grade")
+print(code, [name for name in {LIBRARY} if name in sys.modules], file=sys.stderr)
 """
 
 

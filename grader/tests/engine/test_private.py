@@ -17,6 +17,7 @@ from grader.engine import bridge, private
 from grader.engine import dockerd as daemon
 from grader.errors import EngineError, UsageError
 from grader.result import ProgressEvent, silent
+from grader.tests.engine import own
 from grader.tests.engine.registry import layer
 
 if TYPE_CHECKING:
@@ -38,10 +39,9 @@ def dockerd(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[private.Home]:
-    found = private.Home(run=tmp_path / "run", data=tmp_path / "data", bridge=f"gt{os.getpid() % 10**8}")
-    yield found
-    private.stop(found)
+def home() -> Iterator[private.Home]:
+    with own.home() as found:
+        yield found
 
 
 def devices() -> dict[str, int]:
