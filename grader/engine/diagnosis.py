@@ -133,10 +133,11 @@ def _fences(found: Engine) -> Fact:
     seen = fences.of(found)
     there = [f"{fence.name} ({fence.text})" for fence in seen if fence.present]
     lacking = [fence for fence in seen if not fence.present]
-    more = [f"without {fence.name}: {fence.text}. {fence.fix}" for fence in lacking if not fence.required]
+    more = []
     for text, fix in dict.fromkeys((fence.text, fence.fix) for fence in lacking if fence.required):
         names = ", ".join(fence.name for fence in lacking if fence.text == text)
         more.append(f"for the files of strangers it lacks {names}: {text}. {fix}")
+    more += [f"without {fence.name}: {fence.text}. {fence.fix}" for fence in lacking if not fence.required]
     return Fact("fences", "; ".join(there) or "none around builds", more=tuple(more))
 
 
