@@ -139,8 +139,8 @@ def _fences(found: Engine) -> Fact:
     more += dict.fromkeys(fence.fix for fence in lacking if fence.fix)
     more += [f"{fence.name}: {fence.text}. {fence.fix}".strip() for fence in advised]
     if not lacking:
-        return Fact("fences", "builds are bounded", more=tuple(more))
-    text = f"builds are not bounded in {', '.join(fence.name.removeprefix('build ') for fence in lacking)}"
+        return Fact("fences", "builds and apps are bounded", more=tuple(more))
+    text = f"none for {', '.join(fence.name for fence in lacking)}"
     return Fact("fences", f"{text}; that matters where you grade what others wrote", more=tuple(more))
 
 

@@ -44,6 +44,7 @@ def mount(home: Home, asked: int | None, progress: Progress) -> tuple[int | None
     than ``asked``.
     """
     _settle(home)
+    new = not home.image.exists() and not any(home.data.iterdir())
     try:
         _check_tools()
         if not home.image.exists():
@@ -53,6 +54,9 @@ def mount(home: Home, asked: int | None, progress: Progress) -> tuple[int | None
         _set_aside(home, progress)
         _mount(home.image, home.data)
     except _NoDiskError as error:
+        if new:
+            # So that what the folder holds from now on is carried over once there can be a disk.
+            home.image.unlink(missing_ok=True)
         return None, str(error)
     return home.image.stat().st_size, ""
 
@@ -156,7 +160,7 @@ def _format(image: Path, size: int) -> None:
         file.truncate(size - size % 4096)
     # Images are made of small files, so there are twice as many inodes as usual. What of their tables is not in use is
     # never written: the file takes as much of the machine's disk as is in it.
-    options = ("-m", "0", "-i", "8192", "-E", "lazy_itable_init=1,root_owner=0:0")
+    options = ("-m", "0", "-i", "8192", "-E", "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0")
     if failed := _run("mkfs.ext4", "-q", "-F", *options, str(image)):
         raise _NoDiskError(f"mkfs.ext4 could not make one: {failed}")
 
@@ -249,7 +253,7 @@ def _device(image: Path) -> str:
         if done.returncode == 0:
             return done.stdout.strip()
         failed = done.stderr.strip()
-    raise _NoDiskError(f"there is no loop device to be had: {_last(failed)}")
+    raise _NoDiskError(f"there is no loop device to be had: {_last(failed).removeprefix('losetup: ')}")
 
 
 def _devices(image: Path) -> list[str]:

@@ -100,9 +100,8 @@ class Fence:
 #: What `of` tells of, in this order.
 NAMES = ("build memory", "build processes", "build disk", "app limits", "user namespaces")
 _OWN = "Grade on a Linux machine as root with the grader's own engine (`grader engine start`), which has this fence."
-_ANEW = (
-    "Start the grader's own engine anew (`grader engine stop`, then `grader engine start`): it says what is missing."
-)
+_ANEW = "Stop and start the grader's own engine (`grader engine stop`, `grader engine start`)."
+_MENDED = "Mend that, then stop and start the grader's own engine (`grader engine stop`, `grader engine start`)."
 
 
 def of(engine: Engine) -> tuple[Fence, ...]:
@@ -117,7 +116,7 @@ def of(engine: Engine) -> tuple[Fence, ...]:
     else:
         texts = (memory(own), processes(own), f"a file system of {human_size(own.disk)}" if own.disk else "")
         lacking = (own.no_limits, own.no_limits, own.no_disk)
-    fix = _ANEW if own or engine.private else _OWN
+    fix = _MENDED if own else _ANEW if engine.private else _OWN
     return (
         *(
             Fence(name, present=bool(text), text=text or why, fix="" if text else fix)

@@ -92,9 +92,15 @@ class Local:
 class Beside:
     """A container beside the app's sees them for us."""
 
-    def __init__(self, run: Callable[[Command], Finished]) -> None:
-        """``run`` runs a command as root in a container that shares the PID namespace, and may trace and signal."""
+    def __init__(self, run: Callable[[Command], Finished], runtime: str = "") -> None:
+        """``run`` runs a command as root in a container that shares the PID namespace, and may trace and signal.
+
+        ``runtime`` is the app's, if somebody chose it.
+        """
         self._run = run
+        self._fix = "Grade again."
+        if runtime:
+            self._fix = f"The runtime {runtime} may keep them to itself: grade this exercise without it."
 
     def processes(self) -> tuple[Process, ...]:
         """From that container's `/proc`."""
@@ -119,7 +125,7 @@ class Beside:
             told: list[dict[str, Any]] = json.loads(done.stdout)
         except ValueError as error:
             said = done.refused or done.stderr.decode(errors="replace").strip()[-300:]
-            raise EngineError(f"The app's processes cannot be seen on this engine: {said}", "Grade again.") from error
+            raise EngineError(f"The app's processes cannot be seen on this engine: {said}", self._fix) from error
         return told
 
 

@@ -184,7 +184,7 @@ class Sandbox:
         return int(bound[0]["HostPort"])
 
     def _view(self, container: str) -> View:
-        return Local(container) if self._enters else Beside(partial(self._look, container))
+        return Local(container) if self._enters else Beside(partial(self._look, container), self._engine.runtime)
 
     def _look(self, container: str, command: Command) -> Finished:
         """Beside a container, from the first base image that has a Python; as root, who may look at what others run."""

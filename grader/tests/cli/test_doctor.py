@@ -75,13 +75,13 @@ def test_fences_are_told_and_nobody_is_asked_to_mend_them(engine: Engine, monkey
     standing = Fence("build memory", present=True, text="1 GB for a step")
     monkeypatch.setattr(fences, "of", lambda _: (lacking, standing))
     told = diagnosis._fences(engine)
-    assert "not bounded in disk" in told.text
+    assert "none for build disk" in told.text
     assert told.more == ("build disk: it is shared", "build memory: 1 GB for a step", "Use another.")
     assert (told.fix, told.grave) == ("", False)
     monkeypatch.setattr(fences, "of", lambda _: (lacking,))
     assert diagnosis._fences(engine).more == ("it is shared", "Use another.")
     monkeypatch.setattr(fences, "of", lambda _: (standing,))
-    assert diagnosis._fences(engine).text == "builds are bounded"
+    assert diagnosis._fences(engine).text == "builds and apps are bounded"
 
 
 def test_nobody_answers() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.engine import cgroup, fences, kernel, private, room, standing
+from grader.engine import cgroup, fences, kernel, leftovers, private, room, standing
 from grader.engine.connect import Engine
 from grader.errors import EngineError, SubmissionError
 from grader.tests.engine import own
@@ -117,6 +117,17 @@ def test_which_fences_stand_is_told(bounded: tuple[private.Home, Engine]) -> Non
     assert told["build memory"].text.startswith("150 MB for a step")
     assert told["build disk"].text == "a file system of 4 GB"
     assert fences.missing(bounded[1]) == ()
+
+
+def test_the_build_cache_is_pruned_when_it_is_asked_for(shop: Workshop) -> None:
+    text = SLIM + f"RUN echo {unique()}; head -c 20M /dev/urandom > /large\n"
+    assert shop.build(text).failure is None
+    leftovers.remove(shop.engine, shop.run)
+    assert leftovers.prune(shop.engine, keep=10**12) == 0
+    assert leftovers.prune(shop.engine, keep=1_000_000) >= 20_000_000
+    again = shop.build(text)
+    assert again.failure is None
+    assert [step.cached for step in again.steps if "head" in step.name] == [False]
 
 
 def test_a_full_disk_is_the_engines_own(shop: Workshop, bounded: tuple[private.Home, Engine]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -275,6 +276,7 @@ def test_settings_are_remembered_and_said_to_be_pending(home: private.Home) -> N
     assert status.standing is not None
     assert status.standing.asked == private.Limits(cache=1_000_000_000, disk=4_096_000_000, processes=100)
     assert status.standing.cache == 1_000_000_000
+    assert json.loads((home.run / "daemon.json").read_text())["builder"]["gc"]["defaultKeepStorage"] == "1000000000B"
     api = client(home)
     where = Path(api.info()["DockerRootDir"])
     api.close()
