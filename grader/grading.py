@@ -237,12 +237,7 @@ class _Grading:
         if engine is None:
             return None
         stand_ins = tuple(base.reference for base in self._maker.bases if base.stand_in)
-        from grader.engine import unfenced  # noqa: PLC0415  # the build must not wait for it
-
-        missing: tuple[str, ...] = ()
-        with suppress(GraderError, OSError):  # an engine that has gone is told otherwise
-            missing = unfenced.names(engine)
-        return replace(engine.result, stand_ins=stand_ins, missing_fences=missing)
+        return replace(engine.result, stand_ins=stand_ins, missing_fences=self._maker.missing_fences)
 
     def _selection_note(self) -> Iterator[str]:
         if self._request.only:

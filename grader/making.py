@@ -13,9 +13,9 @@ from grader.checks.subject import Parts, Subject
 from grader.course import wheelhouse
 from grader.engine import bases as base_images
 from grader.engine import build as building
-from grader.engine import frontend, leftovers
+from grader.engine import frontend, leftovers, unfenced
 from grader.engine.buildsecrets import Secrets
-from grader.errors import EngineError, RubricError, SubmissionError
+from grader.errors import EngineError, GraderError, RubricError, SubmissionError
 from grader.request import Seen
 from grader.result import ProgressEvent
 from grader.running import Background, Part
@@ -74,6 +74,7 @@ class Maker:
         self._ready: Part[Engine] = Part(partial(_faulted, self._connect))
         self._sandbox: Part[Sandbox] = Part(partial(_faulted, self._prepare_sandbox))
         self._context: Part[Context] = Part(self._pack)
+        self._missing_fences: Part[tuple[str, ...]] = Part(lambda: unfenced.names(self._ready.get()))
         self.subject = self._subject(Part(self._parse), "")
 
     # --- phases -----------------------------------------------------------------------------------------------------
@@ -89,6 +90,7 @@ class Maker:
     def build(self) -> None:
         """Builds the image; what comes after it is loaded and prepared meanwhile."""
         self._background.start(self._load_what_comes_after)
+        self._missing_fences.begin(self._background)
         if self._wants_app():
             self._sandbox.begin(self._background)
         _ = self.subject.build
@@ -110,6 +112,13 @@ class Maker:
         submission = self.submission.made
         written = submission.files[DOCKERFILE].data if submission else b""
         return Seen(written, self.first_build.steps if self.first_build else ())
+
+    @property
+    def missing_fences(self) -> tuple[str, ...]:
+        """What does not bound builds on the engine; empty when it cannot tell."""
+        with suppress(GraderError, OSError, ValueError):
+            return self._missing_fences.get()
+        return ()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -154,6 +154,10 @@ class Client:
         """SystemVersion; without ``api_version`` in whatever version the engine likes best."""
         return self._call("GET", "/version", prefix=None if api_version else "", needs=())
 
+    def info(self) -> Any:
+        """SystemInfo."""
+        return json.loads(self._content("GET", "/info"))
+
     def inspect_image(self, image: str | Mapping[str, Any]) -> Any:
         """ImageInspect."""
         return self._call("GET", f"/images/{_quoted(image)}/json", needs=("Id", "RootFS"))

@@ -16,9 +16,8 @@ def require(engine: Engine) -> None:
     """Raises ``EngineError`` when ``engine`` lacks a fence that strangers' builds should have."""
     missing = fences.missing(engine)
     if missing:
-        names = ", ".join(fence.name for fence in missing)
         raise EngineError(
-            f"The engine has no fence around {names.replace('build ', 'builds for ', 1).replace('build ', '')}",
+            f"The engine lacks what fences strangers' work in: {', '.join(fence.name for fence in missing)}",
             " ".join(dict.fromkeys(fence.fix for fence in missing)),
             where=engine.endpoint,
             log=_why(missing),

@@ -139,8 +139,8 @@ def stand_ins(names: Sequence[str]) -> str:
 
 
 def missing_fences(names: Sequence[str]) -> str:
-    """What does not bound builds on this engine; for who runs it, not for learners on their own machine."""
-    return f"Builds on this engine have no fence for: {', '.join(names)}. `grader doctor` says why, and what to do."
+    """What bounds no build on this engine; for who runs it, not for learners on their own machine."""
+    return f"Fences that this engine lacks: {', '.join(names)}. `grader doctor` says why, and what to do."
 
 
 def next_hint(command: str) -> str:

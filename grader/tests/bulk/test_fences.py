@@ -46,13 +46,13 @@ def test_an_engine_without_fences_grades_nobody(elsewhere: str, tmp_path: Path) 
     command = ("bulk", "1", str(place), "--course", str(exercises), "--out", str(out), "--require-fences")
     done = run("grader", *command, env={"DOCKER_HOST": elsewhere})
     assert done.returncode == ExitCode.INFRASTRUCTURE
-    assert "no fence around builds for memory, processes, disk" in done.stderr
+    assert "The engine lacks what fences strangers' work in: build memory, build processes, build disk" in done.stderr
     assert "grader engine start" in done.stderr
     assert not out.exists(), "something was begun"
 
     clustered = run("grader", *command, "--cluster", "local:1", env={"DOCKER_HOST": elsewhere})
     assert clustered.returncode == ExitCode.INFRASTRUCTURE
-    assert "is refused: The engine has no fence around builds for memory" in clustered.stderr
+    assert "is refused: The engine lacks what fences strangers' work in: build memory" in clustered.stderr
     assert not (out / "gradebook.csv").exists()
 
 
@@ -60,7 +60,7 @@ def test_what_is_missing_is_told_with_its_mending(engine: Engine, monkeypatch: p
     monkeypatch.setattr(fences, "missing", lambda _: LACKING)
     with pytest.raises(EngineError) as caught:
         unfenced.require(engine)
-    assert caught.value.what.endswith("builds for memory, disk")
+    assert caught.value.what.endswith(": build memory, build disk")
     assert caught.value.fix == "Use another engine."
     assert caught.value.log == ("build memory: nobody bounds it", "build disk: the disk is shared")
     assert unfenced.names(engine) == ("build memory", "build disk")
@@ -77,7 +77,7 @@ def test_an_engine_that_took_the_others_place_is_looked_at_too(
     grader = Grader(Setting(exercises / "01-tiny", stand_ins=True, fenced=True))
     result = grader.grade_folder("ada", place / "ada")
     assert (result["status"], result["score"]) == ("error", None)
-    assert "no fence" in result["problem"]["what"]
+    assert "build memory, build disk" in result["problem"]["what"]
 
 
 def test_a_worker_holds_its_engine_to_it(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +87,6 @@ def test_a_worker_holds_its_engine_to_it(engine: Engine, tmp_path: Path, monkeyp
     work = remote.pack(exercises / "01-tiny", (), stand_ins=True, fenced=True)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    assert "no fence around builds for memory, disk" in remote._prepare(work, scratch)["trouble"]
+    assert "build memory, build disk" in remote._prepare(work, scratch)["trouble"]
     assert list(scratch.iterdir()) == [], "it got the exercise"
     assert remote._prepare(replace(work, fenced=False), scratch)["trouble"] == ""

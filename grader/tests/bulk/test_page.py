@@ -248,5 +248,5 @@ def test_an_engine_without_fences_is_told_once(tmp_path: Path) -> None:
 
     for name in ("with", "without"):
         (tmp_path / name).mkdir()
-    assert notes(tmp_path / "without", missing_fences=("build disk",)).count("no fence for: build disk.") == 1
-    assert "no fence" not in notes(tmp_path / "with")
+    assert notes(tmp_path / "without", missing_fences=("build disk",)).count("lacked: build disk.") == 1
+    assert "lacked: " not in notes(tmp_path / "with")

@@ -183,4 +183,4 @@ def test_clipping_counts_cells() -> None:
 def test_missing_fences_are_for_who_asks_for_more() -> None:
     result = replace(FAILED, engine=EngineResult("docker", "28", "linux/amd64", missing_fences=("build disk",)))
     assert "build disk" not in told(result, io.StringIO())
-    assert "no fence for: build disk. `grader doctor`" in " ".join(told(result, io.StringIO(), verbose=True).split())
+    assert "engine lacks: build disk. `grader doctor`" in " ".join(told(result, io.StringIO(), verbose=True).split())
