@@ -191,6 +191,13 @@ def _processes(root: Path) -> Iterator[str]:
                     yield f"process {folder.name} {(folder / 'comm').read_text().strip()!r}"
 
 
+def _looped() -> Iterator[str]:
+    """The files that loop devices stand for."""
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with suppress(OSError):
+            yield path.read_text().strip()
+
+
 def _mounts() -> Iterator[str]:
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         yield line.split()[4]
