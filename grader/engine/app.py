@@ -6,20 +6,21 @@ import math
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from grader.engine import run, sdk
 from grader.engine import state as states
 from grader.engine.namespace import Answer, Namespace, Question
-from grader.engine.refusal import AppError
+from grader.engine.refusal import AppError, NotStartedError
 from grader.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from grader.engine.connect import Engine
     from grader.engine.processes import Process, View
 
+T = TypeVar("T")
 _LOG_LINES = 20
 _LOG_BYTES = 16_000
 _LOOK_EVERY = 0.02
@@ -80,13 +81,12 @@ class App:
 
     def run(self, args: Sequence[str], **options: Any) -> run.Finished:
         """Runs a command in the app's container; ``options`` are those of `run.Command`, whose fences are the app's."""
-        with self._running():
-            return run.in_app(self.engine, self.container, run.Command(args, **options), self._end_commands)
+        command = run.Command(args, **options)
+        return self._beside(lambda: run.in_app(self.engine, self.container, command, self._end_commands))
 
     def processes(self) -> tuple[Process, ...]:
         """What runs in the container, PID 1 first."""
-        with self._running():
-            return self.view.processes()
+        return self._beside(self.view.processes)
 
     def stop(self, signal: str, within: float) -> Stopped:
         """Sends ``signal`` (`SIGTERM`) to PID 1, as `docker stop` does, and kills it when it still runs after that."""
@@ -104,12 +104,12 @@ class App:
         """Stops all that runs in the container (SIGSTOP): it keeps its port, but answers nobody."""
         with self._running():
             self._kill("SIGSTOP")
-            self.view.freeze()
+        self._beside(self.view.freeze)
 
     def thaw(self) -> None:
         """Lets what was frozen go on."""
+        self._beside(self.view.thaw)
         with self._running():
-            self.view.thaw()
             self._kill("SIGCONT")
 
     def _end_commands(self) -> None:
@@ -124,6 +124,31 @@ class App:
         except sdk.errors.APIError as error:
             if states.of(self.engine.client, self.container).get("Running"):
                 raise EngineError(f"The engine does not send {signal}: {error.explanation}", "Grade again.") from error
+
+    def _beside(self, do: Callable[[], T]) -> T:
+        """What is done by something that is started beside the app, where who is root in it may end whatever starts.
+
+        What fails twice so, while the engine starts other things, fails because of the app.
+        """
+        with self._running():
+            try:
+                return do()
+            except NotStartedError:
+                self._check_engine()
+            try:
+                return do()
+            except NotStartedError as error:
+                self._check_engine()
+                raise AppError(
+                    f"Nothing can be started beside the app, which may be what ends it: {error.what}",
+                    "Let the app leave other processes alone.",
+                    log=self.log(),
+                ) from error
+
+    def _check_engine(self) -> None:
+        """Raises ``NotStartedError`` when the engine can start nothing at all; a name that is not there will do."""
+        facts = self.engine.client.inspect_container(self.container)
+        run.in_image(self.engine, facts["Image"], facts["Config"]["Labels"], run.Command(["/no/such/program"]))
 
     @contextmanager
     def _running(self) -> Iterator[None]:

@@ -22,10 +22,10 @@ _ENGINES = ("etc/hosts", "etc/hostname", "etc/resolv.conf")
 def check(image: Image) -> None:
     """Raises ``AppError`` for an image that no engine can start for that."""
     for volume in sorted(image.config.get("Volumes") or ()):
-        path = posixpath.normpath(f"/{volume.strip('/')}")
+        path = _leads_to(image, posixpath.normpath(f"/{volume.strip('/')}"))
         if path in {"/", "/dev", *_DEVICES} or f"{path}/".startswith("/proc/"):
             raise AppError(
-                f"VOLUME {path} takes the place of what every container needs there",
+                f"VOLUME {volume} takes the place of what every container needs there",
                 "Name a directory of the app's own, or drop the line.",
             )
     for name in _ENGINES:
@@ -36,3 +36,14 @@ def check(image: Image) -> None:
                 "Leave it to the engine.",
                 line=image.line_of(real),
             )
+
+
+def _leads_to(image: Image, path: str, links: int = 40) -> str:
+    """Where a path leads, symlinks followed, whether or not anything is there: what the kernel shows is in no layer."""
+    parts = path.strip("/").split("/")
+    for count in range(1, len(parts) + 1):
+        found = image.files.get("/".join(parts[:count]))
+        if found is not None and found.entry.kind == "symlink" and links:
+            whole = posixpath.join("/", *parts[: count - 1], found.entry.target, *parts[count:])
+            return _leads_to(image, posixpath.normpath(whole), links - 1)
+    return path

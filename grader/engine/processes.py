@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.engine import look
 from grader.engine.namespace import is_ours
+from grader.engine.refusal import AppError
 from grader.engine.run import Command
 from grader.errors import EngineError
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Bytes of what a look may tell: 256 processes with all their arguments come to less.
 _TOLD = 8 << 20
+#: Beyond this an exit code tells of a signal.
+_SIGNALLED = 128
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,11 @@ class Beside:
         try:
             told: list[dict[str, Any]] = json.loads(done.stdout)
         except ValueError as error:
+            if not done.refused and not done.out_of_memory and (done.exit_code is None or done.exit_code > _SIGNALLED):
+                # It shares their PID namespace, and who is root there may send it signals.
+                raise AppError(
+                    "The app ends or stops whoever looks at its processes", "Let it leave other processes alone."
+                ) from error
             said = done.refused or done.stderr.decode(errors="replace").strip()[-300:]
             raise EngineError(f"The app's processes cannot be seen on this engine: {said}", self._fix) from error
         return told

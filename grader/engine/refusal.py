@@ -54,6 +54,10 @@ class AppError(SubmissionError):
     """The image's app does not do what it should; ``log`` holds the last lines that it printed."""
 
 
+class NotStartedError(EngineError):
+    """The engine could not start a container, or a command in one, and nothing of the learner's is known to be why."""
+
+
 def start_failure(error: APIError) -> EngineError | AppError:
     """What the engine's refusal to create or start a container means."""
     text = str(error.explanation or error)
@@ -63,7 +67,7 @@ def start_failure(error: APIError) -> EngineError | AppError:
     for pattern, what in _STARTED_WRONG:
         if pattern.search(text.lower()):
             return AppError(f"{what}: {text.strip()[:300]}", fix)
-    return EngineError(
+    return NotStartedError(
         f"The engine could not start the container: {text.strip()[:300]}",
         "Nothing is counted against the submission. Grade again; `grader doctor` tells more.",
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.tests.hostile import cases, watchdog
+from grader.tests.hostile import archives, cases, watchdog
 from grader.tests.hostile.watchdog import MB, Watchdog
 
 if TYPE_CHECKING:
@@ -98,3 +98,28 @@ def told(verdict: dict[str, Any]) -> str:
 def test_there_are_enough_of_them_and_each_is_told_apart() -> None:
     assert len(EVERY) >= 60
     assert len({case.attack for case in EVERY}) == len(EVERY)
+
+
+def test_archives_that_a_class_hands_in(engine: Engine, tmp_path: Path) -> None:
+    place, out = tmp_path / "handed-in", tmp_path / "grades"
+    (place / "good").mkdir(parents=True)
+    (place / "good" / "Dockerfile").write_bytes(archives.DOCKERFILE)
+    for name, (make, _) in archives.ARCHIVES.items():
+        make(place / name)
+    (tmp_path / "tmp").mkdir()
+    asked = ["image", str(place), "--out", str(out), "--course", str(cases.COURSE), "--jobs", "1"]
+    with Watchdog(engine, tmp_path / "tmp") as dog:
+        done = subprocess.run(
+            [sys.executable, "-c", "from grader.cli import main; main()", "bulk", *asked],
+            env=os.environ | {"TMPDIR": str(tmp_path / "tmp")}, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    results = {path.stem: json.loads(path.read_text()) for path in (out / "results").glob("*.json")}
+    assert results.pop("good")["status"] == "passed"
+    assert len(results) == len(archives.ARCHIVES)
+    for name, (_, says) in archives.ARCHIVES.items():
+        result = results[name.partition(".")[0]] if name.partition(".")[0] in results else results[name]
+        assert (result["status"], result["problem"]["fault"]) == ("failed", "learner"), name
+        assert says in result["problem"]["what"], (name, result["problem"])
+    assert dog.peak.disk < 2000
+    assert dog.left_behind() == set()

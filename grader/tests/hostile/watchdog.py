@@ -53,7 +53,9 @@ class Watchdog:
         """``temporary`` is where the grader under attack puts its temporary files."""
         self._engine = engine
         self._temporary = temporary
-        self._root = Path(engine.client.info()["DockerRootDir"]) if engine.local else temporary
+        self._root = Path(engine.client.info()["DockerRootDir"])
+        # An engine may have mounts of its own, and its data where nobody else sees it.
+        self._disk = self._root if engine.local and self._root.is_dir() else temporary
         self._over = threading.Event()
         self.peak = Peak()
 
@@ -87,7 +89,7 @@ class Watchdog:
 
     def _numbers(self) -> tuple[float, float, int]:
         """MB of memory and of disk that are free, and the number of processes of engines."""
-        disk = shutil.disk_usage(self._root).free
+        disk = shutil.disk_usage(self._disk).free
         return _free_memory() / MB, disk / MB, len(list(_processes(self._root)))
 
     # --- what could be left behind ---
@@ -189,6 +191,13 @@ def _processes(root: Path) -> Iterator[str]:
                 first = next(line for line in (folder / "mountinfo").read_text().splitlines() if line.split()[4] == "/")
                 if f"{root}/" in first:
                     yield f"process {folder.name} {(folder / 'comm').read_text().strip()!r}"
+
+
+def _looped() -> Iterator[str]:
+    """The files that loop devices stand for."""
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with suppress(OSError):
+            yield path.read_text().strip()
 
 
 def _mounts() -> Iterator[str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.errors import SubmissionError
-from grader.submission.context import Context, pack
+from grader.submission.context import MOST_PATTERNS, Context, pack
 from grader.submission.files import File
 
 
@@ -162,3 +162,10 @@ def test_other_files_give_other_bytes(one: dict[str, File], other: dict[str, Fil
     except SubmissionError:
         return
     assert same is (one == other)
+
+
+def test_an_ignore_file_has_a_bound() -> None:
+    ignore = File(b"x\n" * (MOST_PATTERNS - 1))
+    assert pack({"Dockerfile": File(b"FROM scratch"), ".dockerignore": ignore}).files
+    with pytest.raises(SubmissionError, match="more than 5,000 lines"):
+        pack({"Dockerfile": File(b"FROM scratch"), ".dockerignore": File(ignore.data + b"x\n")})

@@ -148,3 +148,45 @@ def test_a_mistyped_stage_is_no_image(wrong: str) -> None:
         check(parsed, ["python:3.11"])
     assert "There is no stage" in caught.value.what
     assert "`builder`" in caught.value.fix
+
+
+ADDRESSES = [
+    "ADD https://example.org/x /x",
+    "ADD http://169.254.169.254/latest/ /x",
+    'ADD "https://example.org/x" /x',
+    "ADD h\\ttps://example.org/x /x",
+    "ADD a.txt ftp://example.org/x /x/",
+    "ADD git@example.org:me/x.git /x",
+    "ADD me@example.org:x.git#main /x",
+    "ADD github.com/me/x /x",
+    "ADD ssh://example.org/x /x",
+    'ADD ["https://example.org/x", "/x"]',
+    "ADD --checksum=sha256:0 https://example.org/x /x",
+    "ONBUILD ADD https://example.org/x /x",
+    "ARG A=https\nADD ${A}://example.org/x /x",
+    "ENV A=https://example.org/x\nADD $A /x",
+    "ENV A=ttps://example.org/x\nADD h$A /x",
+]
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_add_takes_nothing_from_the_network(text: str) -> None:
+    with pytest.raises(PolicyError, match="from the network") as caught:
+        check(parse(f"FROM scratch\n{text}\n".encode()), [])
+    assert caught.value.line == text.count("\n") + 2
+
+
+@pytest.mark.parametrize(
+    "text", ["ADD x.tar.gz /x", "ADD ./a-$V.tar.gz /x", "ADD a/$V /x", "ADD x http://example.org/", "COPY $V /x"]
+)
+def test_add_takes_files(text: str) -> None:
+    check(parse(f"FROM scratch\nARG V=1\n{text}\n".encode()), [])
+
+
+def test_add_takes_from_where_the_rubric_lets_it() -> None:
+    allowed = ["https://example.org/data/", "git@example.org:"]
+    for source in ("https://example.org/data/x", "git@example.org:me/x.git"):
+        check(parse(f"FROM scratch\nADD {source} /x\n".encode()), [], allowed)
+    for source in ("https://example.org/", "https://example.org.evil/data/", "https://example.org/data/$X"):
+        with pytest.raises(PolicyError):
+            check(parse(f"FROM scratch\nADD {source} /x\n".encode()), [], allowed)
