@@ -163,16 +163,22 @@ def _present(wanted: Sequence[str], archive: Path | None, *, refresh: bool, yes:
 @click.command()
 @click.option("--stand-ins", is_flag=True, help="Remove the stand-ins of base images too.")
 def clean(*, stand_ins: bool) -> None:
-    """Removes what killed runs of the grader left in the engine."""
+    """Removes what killed runs of the grader left in the engine, and among temporary files."""
+    from grader import scratch  # noqa: PLC0415
     from grader.engine import bases as base_images  # noqa: PLC0415
     from grader.engine import leftovers  # noqa: PLC0415
+    from grader.judging import engine_faults  # noqa: PLC0415
 
-    found = _present_engine()
-    removed = leftovers.clean(found)
-    if stand_ins:
-        removed += [f"stand-in {reference}" for reference in base_images.remove_stand_ins(found)]
-    for name in removed:
-        click.echo(f"removed {name}")
+    removed = [f"temporary folder {folder}" for folder in scratch.sweep()]
+    try:
+        found = _present_engine()
+        with engine_faults():
+            removed += leftovers.clean(found)
+            if stand_ins:
+                removed += [f"stand-in {reference}" for reference in base_images.remove_stand_ins(found)]
+    finally:
+        for name in removed:
+            click.echo(f"removed {name}")
     click.echo(f"{len(removed)} removed." if removed else "Nothing was left behind.")
 
 
