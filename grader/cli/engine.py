@@ -179,19 +179,25 @@ def _present(wanted: Sequence[str], archive: Path | None, *, refresh: bool, yes:
     help="Remove the engine's build cache too, whoever built it: the oldest, down to SIZE, or all that is not in use.",
 )  # fmt: skip
 def clean(*, stand_ins: bool, cache: int | None) -> None:
-    """Removes what killed runs of the grader left in the engine."""
+    """Removes what killed runs of the grader left in the engine, and among temporary files."""
+    from grader import scratch  # noqa: PLC0415
     from grader.course.units import human_size  # noqa: PLC0415
     from grader.engine import bases as base_images  # noqa: PLC0415
     from grader.engine import leftovers  # noqa: PLC0415
+    from grader.judging import engine_faults  # noqa: PLC0415
 
-    found = _present_engine()
-    removed = leftovers.clean(found)
-    if stand_ins:
-        removed += [f"stand-in {reference}" for reference in base_images.remove_stand_ins(found)]
-    if cache is not None and (freed := leftovers.prune(found, keep=cache)):
-        removed.append(f"{human_size(freed)} of the build cache")
-    for name in removed:
-        click.echo(f"removed {name}")
+    removed = [f"temporary folder {folder}" for folder in scratch.sweep()]
+    try:
+        found = _present_engine()
+        with engine_faults():
+            removed += leftovers.clean(found)
+            if stand_ins:
+                removed += [f"stand-in {reference}" for reference in base_images.remove_stand_ins(found)]
+            if cache is not None and (freed := leftovers.prune(found, keep=cache)):
+                removed.append(f"{human_size(freed)} of the build cache")
+    finally:
+        for name in removed:
+            click.echo(f"removed {name}")
     click.echo(f"{len(removed)} removed." if removed else "Nothing was left behind.")
 
 

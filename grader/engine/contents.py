@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from grader.engine import sdk, tarlayer
 from grader.engine.client import created
 from grader.engine.layers import is_whiteout
 from grader.engine.stream import Stream
+from grader.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -32,13 +34,15 @@ def listing(engine: Engine, image_id: str, labels: Mapping[str, str]) -> Mapping
     The engine adds what every container needs: `/.dockerenv`, `/dev`, `/proc`, `/etc/hosts` and the like.
     """
     with _container(engine, image_id, labels) as container:
-        return tarlayer.read(Stream(engine.client.export(container, chunk_size=_CHUNK)), search=False).entries
+        return tarlayer.read(
+            Stream(engine.client.export(container, chunk_size=_CHUNK)), search=False, marked=True
+        ).entries
 
 
 def first_whiteout(engine: Engine, image_id: str, labels: Mapping[str, str]) -> str | None:
     """A file of the final file system that has the name of a whiteout; None when there is none."""
     with _container(engine, image_id, labels) as container:
-        files = tarlayer.members(Stream(engine.client.export(container, chunk_size=_CHUNK)))
+        files = tarlayer.members(Stream(engine.client.export(container, chunk_size=_CHUNK)), marked=True)
         return next((member.name for member, _ in files if is_whiteout(member.name)), None)
 
 
@@ -51,6 +55,12 @@ def _container(engine: Engine, image_id: str, labels: Mapping[str, str]) -> Iter
     container = created(client, image_id, **options)
     try:
         yield container
+    except tarfile.TarError as error:
+        raise EngineError(
+            f"What the engine sends of the image's files is not complete: {error}",
+            "Grade again; if it stays, restart the engine.",
+            where=image_id,
+        ) from error
     finally:
         # What cannot be removed now is found by its label at the end.
         with suppress(OSError):
@@ -62,7 +72,7 @@ def _file(client: Any, container: str, path: str) -> bytes | None:
         chunks, _ = client.get_archive(container, f"/{path}".encode(errors="surrogateescape"))
     except sdk.errors.NotFound:
         return None
-    for member, archive in tarlayer.members(Stream(chunks)):
+    for member, archive in tarlayer.members(Stream(chunks), marked=True):
         file = archive.extractfile(member) if member.isreg() else None
         if file is not None:
             return file.read()

@@ -7,9 +7,12 @@ is something to catch.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import requests as requests  # noqa: PLC0414  # for `sdk.requests`
     from docker import APIClient as APIClient  # noqa: PLC0414
     from docker import auth as auth  # noqa: PLC0414
@@ -26,10 +29,29 @@ else:
     }
 
     def __getattr__(name: str) -> object:
-        import importlib  # noqa: PLC0415  # as late as all else
-
         if name == "requests":
-            return importlib.import_module(name)
+            return _imported(name)
         if name not in _FROM:
             raise AttributeError(name)
-        return getattr(importlib.import_module(_FROM[name]), name)
+        return getattr(_imported(_FROM[name]), name)
+
+
+def _imported(module: str) -> ModuleType:
+    """The module, imported in a thread of its own: an interruption of the main one would leave half of it behind.
+
+    The name is often looked up to catch something; then it would be an AttributeError that is raised, and the
+    interruption would be lost.
+    """
+    import importlib  # noqa: PLC0415  # as late as all else
+
+    if module not in _WHOLE and threading.current_thread() is threading.main_thread():
+        thread = threading.Thread(target=importlib.import_module, args=(module,), name="import", daemon=True)
+        thread.start()
+        thread.join()
+    found = importlib.import_module(module)
+    _WHOLE.add(module)
+    return found
+
+
+#: Modules that were imported to their end.
+_WHOLE: set[str] = set()

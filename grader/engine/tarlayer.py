@@ -34,28 +34,31 @@ class Contents(NamedTuple):
         return cls(layer.entries, layer.programs)
 
 
-def members(source: Source) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+def members(source: Source, *, marked: bool = False) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     """What an archive holds, each to be read before the next is asked for; nothing is kept of those that have passed.
 
-    Raises ``tarfile.TarError`` for what is no archive. Names that are not UTF-8 have surrogates in them.
+    Raises ``tarfile.TarError`` for what is no archive, and where its end has to be ``marked`` (by a block of zeros, as
+    engines do it) for one that only stops. Names that are not UTF-8 have surrogates in them.
     """
     archive = tarfile.TarFile(fileobj=cast("IO[bytes]", source), encoding="utf-8", errors="surrogateescape")
     passed: list[tarfile.TarInfo] = archive.members  # type: ignore[attr-defined]  # typeshed has no name for it
     while (member := archive.next()) is not None:
         yield member, archive
         passed.clear()
+    if marked and source.tell() <= archive.offset:
+        raise tarfile.ReadError("it has no end")
 
 
-def read(source: Source, *, search: bool = True) -> Contents:
+def read(source: Source, *, search: bool = True, marked: bool = False) -> Contents:
     """What a layer's tar holds; whiteouts are names that begin with `.wh.`. Without ``search`` no file is looked into.
 
-    Raises ``tarfile.TarError`` for what is no tar.
+    Raises ``tarfile.TarError`` for what is no tar; ``marked`` as in `members`.
     """
     entries: dict[str, Entry] = {}
     found: dict[str, str] = {}
     gone: set[str] = set()
     links: dict[str, list[str]] = {}
-    for member, archive in members(source):
+    for member, archive in members(source, marked=marked):
         name = _name(member.name)
         folder, _, last = name.rpartition("/")
         if last == _OPAQUE:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SOON = 0.5
 
 # Perl is in every Debian image, and begins in no time.
-_APP = """\
+APP = """\
 use IO::Socket::INET;
 $SIG{TERM} = sub { exit 0 };
 my $s = IO::Socket::INET->new(LocalAddr => "0.0.0.0", LocalPort => 5000, Listen => 20, ReuseAddr => 1) or die $!;
@@ -52,13 +52,13 @@ while (my $c = $s->accept) {
 _DOCKERFILE = """\
 FROM debian:bookworm-slim
 COPY app.pl /app.pl
-RUN echo built > /built && rm /etc/issue
+RUN echo built > /built{gone}
 CMD ["perl", "/app.pl"]
 """
 CHECKS: list[dict[str, Any]] = [
     {"check": "build", "required": True},
     {"check": "size", "max": "1GB"},
-    {"check": "absent", "paths": ["/etc/issue"]},
+    {"check": "absent", "paths": ["/nowhere"]},
     {"check": "present", "path": "/built", "text": "built"},
     {"check": "http", "get": "/", "status": 200, "text": "ok"},
     {"check": "command", "command": "echo hello; echo there >&2", "text": "hello"},
@@ -77,14 +77,14 @@ class Scene:
     local: bool
     exercise: Exercise
     rubric: Rubric
-    learner: Path
+    learners: Path
 
-    def grade(self, *only: str) -> GradeResult:
+    def grade(self, *only: str, folder: str = "learner") -> GradeResult:
         """Grades by some of the checks, all if none is named."""
-        request = grading.Request(
-            self.exercise, self.rubric, self.learner, engine=self._engine, only=only, stand_ins=True
+        learner = self.learners / folder
+        return grading.grade(
+            grading.Request(self.exercise, self.rubric, learner, engine=self._engine, only=only, stand_ins=True)
         )
-        return grading.grade(request)
 
     def _engine(self) -> Engine:
         return replace(connect(), local=self.local)
@@ -105,10 +105,12 @@ def scene(folder: Path, rogue: Rogue, real: Engine, *, local: bool) -> Iterator[
     app = {"port": 5000, "ready": {"within": "20s"}}
     # The second has a Python for the probe that an engine elsewhere needs.
     bases = ("debian:bookworm-slim", "python:3.11-slim")
-    course = exercise_folder(folder, CHECKS, app=app, own={"app.pl": _APP}, base_images=bases)
-    write_files(folder / "learner", {"Dockerfile": _DOCKERFILE})
+    course = exercise_folder(folder, CHECKS, app=app, own={"app.pl": APP}, base_images=bases)
+    # Of an image in which something was deleted, an engine elsewhere is asked for all files once more.
+    for name, gone in (("learner", " && rm /etc/issue"), ("kept", "")):
+        write_files(folder / name, {"Dockerfile": _DOCKERFILE.format(gone=gone)})
     exercise = resolve(find_course(course.parent), course.name)
-    yield Scene(rogue, real, local, exercise, rubric.load(exercise.rubric_path, types()), folder / "learner")
+    yield Scene(rogue, real, local, exercise, rubric.load(exercise.rubric_path, types()), folder)
 
 
 def verdicts(result: GradeResult) -> object:
