@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from grader.bulk.learner import Learner
     from grader.bulk.outcome import Outcome
     from grader.bulk.pool import Pool
-    from grader.bulk.roster import Learner
     from grader.bulk.run import State, Task
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
@@ -55,8 +55,12 @@ def _size(_context: click.Context, _option: click.Parameter, text: str | None) -
     "--jobs", type=click.IntRange(1), metavar="N", help="Submissions graded at a time; as the machine allows."
 )
 @click.option(
-    "--attempts", type=click.Choice(["latest", "best", "all"]), default="latest", show_default=True,
-    help="Which of a learner's submissions counts.",
+    "--attempts", type=click.Choice(["latest", "in-time", "best", "all"]), default="latest", show_default=True,
+    help="Which of a learner's submissions counts; in-time is the latest that --due does not call late.",
+)  # fmt: skip
+@click.option(
+    "--due", metavar="TIME",
+    help="2026-12-01T23:59+01:00: the gradebook and each learner's result say what came later. No points are taken.",
 )  # fmt: skip
 @click.option(
     "--rerun", default="", metavar="WHICH", help="Grade these again: errors (and nothing else), failed, all, or a name."
@@ -88,6 +92,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     roster: Path | None,
     jobs: int | None,
     attempts: str,
+    due: str | None,
     rerun: str,
     systems: tuple[str, ...],
     patience: float,
@@ -110,15 +115,26 @@ def bulk(  # noqa: PLR0913  # one parameter an option
 
     Exit codes: 0 everybody has a verdict, 2 wrong usage, 3 some have none, through no fault of theirs, 130 interrupted.
     """
+    from grader.bulk import due as dues  # noqa: PLC0415
     from grader.bulk import journal, outcome, plan  # noqa: PLC0415
     from grader.bulk import roster as rosters  # noqa: PLC0415
     from grader.bulk.run import Run  # noqa: PLC0415
     from grader.cli.grade import load  # noqa: PLC0415
 
-    learners = rosters.read(submissions, roster)
+    last = dues.parse(due, "--due") if due else None
+    if attempts == "in-time" and last is None:
+        raise UsageError("In time for what?", "Say when it was due: --due 2026-12-01T23:59+01:00", where="--attempts")
+    learners = rosters.read(submissions, roster, last.zone if last else None)
     _known(rerun, learners)
     chosen, rubric = load(exercise, course)
-    options = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts, "--for": systems}
+    options = {
+        "--out": out,
+        "--roster": roster,
+        "--course": course,
+        "--attempts": attempts,
+        "--due": due,
+        "--for": systems,
+    }
     again = _again((exercise, submissions), options | {"--cluster": cluster, "--yes": yes})
     asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
     watcher = _Watcher(plain=plain)
@@ -127,7 +143,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
         place(chosen, rubric, jobs=jobs, yes=yes, bound=bound) as (pool, bases, space),
         journal.opened(out / "journal.db") as kept,
     ):
-        rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
+        rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts, last=last))
         tasks = plan.tasks(rows, kept, rerun)
         keys = [row.key for row in rows if row.key]
         watcher.begin(len(tasks), len(set(keys)), len(keys))

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.bulk import handed, roster
+from grader.bulk import handed, plan, roster
+from grader.bulk.learner import Handed
 from grader.errors import EngineError, SubmissionError, UsageError
+from grader.tests.conftest import write_files
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+UPLOADS = ("Dockerfile-1.txt", ".dockerignore", "app.py")
 
 
 def folders(place: Path, *names: str) -> Path:
@@ -165,17 +169,17 @@ def test_the_folder_inside_a_folder_is_meant(tmp_path: Path) -> None:
     folders(tmp_path, "a/b/c")
     (tmp_path / "a/b/c/Dockerfile").touch()
     (tmp_path / "a/.git").mkdir()
-    with handed.opened(roster.Handed("ada", str(tmp_path))) as folder:
+    with handed.opened(Handed("ada", str(tmp_path))) as folder:
         assert folder == tmp_path / "a/b/c"
     (tmp_path / "a/b/other").mkdir()
-    with handed.opened(roster.Handed("ada", str(tmp_path))) as folder:
+    with handed.opened(Handed("ada", str(tmp_path))) as folder:
         assert folder == tmp_path / "a/b", "which of two is nobody's guess"
 
 
 def test_a_link_to_a_folder_elsewhere_is_not_gone_into(tmp_path: Path) -> None:
     folders(tmp_path, "secret", "it")
     (tmp_path / "it/link").symlink_to(tmp_path / "secret")
-    with handed.opened(roster.Handed("ada", str(tmp_path / "it"))) as folder:
+    with handed.opened(Handed("ada", str(tmp_path / "it"))) as folder:
         assert folder == tmp_path / "it"
 
 
@@ -208,7 +212,7 @@ def test_the_time_is_the_commits_and_the_repository_runs_nothing(tmp_path: Path)
 )
 def test_a_broken_archive_is_its_learners(tmp_path: Path, broken: bytes) -> None:
     (tmp_path / "ada.zip").write_bytes(broken)
-    with pytest.raises(SubmissionError) as caught, handed.opened(roster.Handed("ada", str(tmp_path / "ada.zip"))):
+    with pytest.raises(SubmissionError) as caught, handed.opened(Handed("ada", str(tmp_path / "ada.zip"))):
         pass
     assert "course" not in caught.value.what
 
@@ -216,7 +220,7 @@ def test_a_broken_archive_is_its_learners(tmp_path: Path, broken: bytes) -> None
 def test_whatever_a_reader_of_archives_raises_is_no_end_of_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ada = roster.Handed("ada", str(tmp_path / "ada.zip"))
+    ada = Handed("ada", str(tmp_path / "ada.zip"))
     raised: list[Exception] = [KeyError("x"), OSError(errno.ENOSPC, "full"), OSError("seek")]
 
     def unpack(*_: object, **__: object) -> None:
@@ -227,3 +231,57 @@ def test_whatever_a_reader_of_archives_raises_is_no_end_of_the_run(
         with pytest.raises(kind), handed.opened(ada):
             pass
         del raised[0]
+
+
+# --- a Dockerfile alone -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "learner", "told"),
+    [
+        ("doeada_5512_99812_Dockerfile", "doeada", ""),
+        ("doeada_LATE_5512_99812_Dockerfile-1", "doeada", "Dockerfile-1"),
+        ("doeada_late_5512_99812_dockerfile.txt", "doeada", "dockerfile.txt"),
+        ("doeada_5512_99812_Dockerfile-2.txt", "doeada", "Dockerfile-2.txt"),
+        ("Ada L_1234_assignsubmission_file_Dockerfile (1).txt", "Ada L", "Dockerfile (1).txt"),
+        ("Ada L_1234_assignsubmission_file_/Dockerfile.txt", "Ada L", "Dockerfile.txt"),
+    ],
+)
+def test_a_dockerfile_alone_is_a_submission(tmp_path: Path, entry: str, learner: str, told: str) -> None:
+    write_files(tmp_path, {entry: "FROM scratch\n"})
+    (found,) = roster.read(tmp_path)
+    (given,) = found.handed
+    assert (found.name, given.late) == (learner, "late" in entry.lower() if "doe" in entry else None)
+    with handed.opened(given) as folder:
+        assert [path.name for path in folder.iterdir()] == ["Dockerfile"]
+        assert (folder / "Dockerfile").read_text() == "FROM scratch\n"
+    notes = list(plan._notes(given, found, None))
+    late = ["Late, by what the platform says that it was downloaded from"] if given.late else []
+    assert notes == late + ([f"Graded as `Dockerfile`; it was handed in as `{told}`"] if told else [])
+
+
+def test_what_a_learner_uploads_beside_the_dockerfile_belongs_to_it(tmp_path: Path) -> None:
+    write_files(tmp_path, {f"doeada_1_{number}_{name}": name for number, name in enumerate(UPLOADS)})
+    write_files(tmp_path, {"roebob_2_9_.dockerignore": "", "roebob_2_10_notes.pdf": "", "notes.txt": ""})
+    (found,) = roster.read(tmp_path)
+    (given,) = found.handed
+    with handed.opened(given) as folder:
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {
+            "Dockerfile": "Dockerfile-1.txt",
+            ".dockerignore": ".dockerignore",
+        }
+
+
+def test_a_folder_with_more_than_that_is_taken_as_it_is(tmp_path: Path) -> None:
+    write_files(tmp_path / "ada", {"Dockerfile.txt": "", "app.py": ""})
+    write_files(tmp_path / "bob", {"Dockerfile": "", ".dockerignore": ""})
+    assert [learner.handed[0].files for learner in roster.read(tmp_path)] == [{}, {}]
+
+
+def test_an_upload_that_is_a_link_is_somebody_elses_file(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/doeada_1_2_Dockerfile").symlink_to(tmp_path / "secret")
+    (tmp_path / "secret").write_text("FROM scratch\n")
+    (found,) = roster.read(tmp_path / "in")
+    with pytest.raises(SubmissionError), handed.opened(found.handed[0]):
+        pass

@@ -11,9 +11,9 @@ import pytest
 
 from grader.bulk import pause, run
 from grader.bulk.journal import Key, opened
+from grader.bulk.learner import Handed
 from grader.bulk.pause import Pause
 from grader.bulk.pool import Done, Job
-from grader.bulk.roster import Handed
 from grader.bulk.run import Run, State, Task
 from grader.cli.bulk import _Watcher
 
