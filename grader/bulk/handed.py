@@ -76,12 +76,15 @@ def opened(handed: Handed) -> Iterator[Path]:
 
 def _fetched(handed: Handed) -> Path:
     """A commit's files out of the cache, where they stay: a class that is graded again is not fetched again."""
-    from grader.course import address, source  # noqa: PLC0415  # most submissions lie here
+    from grader.course import address, source, unpack  # noqa: PLC0415  # most submissions lie here
 
     found = address.parse(handed.source)
     if found is None:
         raise UsageError("This is no address of a repository", "Correct it in the roster.", where=handed.source)
-    return Path(source.fetch(replace(found, ref=handed.commit) if handed.commit else found).folder)
+    try:
+        return Path(source.fetch(replace(found, ref=handed.commit) if handed.commit else found).folder)
+    except unpack.RefusedError as error:
+        raise SubmissionError(error.what, "Keep in it what the task names, and no links out of it.") from error
 
 
 def _lay(files: Mapping[str, str], folder: Path) -> None:

@@ -233,6 +233,22 @@ def test_whatever_a_reader_of_archives_raises_is_no_end_of_the_run(
         del raised[0]
 
 
+def test_a_learners_repository_is_called_no_course_and_what_it_must_not_hold_is_the_learners_to_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    commit = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]
+    repository = tmp_path / "ada"
+    repository.mkdir()
+    (repository / "Dockerfile").symlink_to("../../secret")
+    for words in (["init", "-q"], ["add", "."], commit):
+        subprocess.run(["git", "-C", str(repository), *words], check=True, capture_output=True)
+    for source, kind in ((repository, SubmissionError), (tmp_path / "nowhere", UsageError)):
+        with pytest.raises(kind) as caught, handed.opened(Handed("ada", f"git+file://{source}")):
+            pass
+        assert "course" not in str(caught.value).lower()
+
+
 # --- a Dockerfile alone -----------------------------------------------------------------------------------------------
 
 
