@@ -56,7 +56,7 @@ def _size(_context: click.Context, _option: click.Parameter, text: str | None) -
 )
 @click.option(
     "--attempts", type=click.Choice(["latest", "in-time", "best", "all"]), default="latest", show_default=True,
-    help="Which of a learner's submissions counts; in-time is the latest that --due does not call late.",
+    help="Which of a learner's submissions counts; in-time: the latest that is not late (--due).",
 )  # fmt: skip
 @click.option(
     "--due", metavar="TIME",
@@ -75,7 +75,8 @@ def _size(_context: click.Context, _option: click.Parameter, text: str | None) -
 )  # fmt: skip
 @click.option(
     "--cache-bound", "bound", callback=_size, metavar="SIZE",
-    help="Drop old build cache of the engine above this size (5GB), whosever it is; the grader's own bounds itself.",
+    help="Keep no more build cache in the engine than this (5GB), whoever made it. The grader's own engine gives some "
+    "up by itself when its disk gets full.",
 )  # fmt: skip
 @click.option(
     "--cluster", default="", metavar="ADDRESS",
@@ -102,11 +103,13 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     course: Path | None,
     plain: bool,
 ) -> int:
-    """Grades a class: SUBMISSIONS is a folder with a folder or an archive for each learner, or a CSV file.
+    """Grades a class: SUBMISSIONS is a folder with a folder, an archive or a Dockerfile for each learner, or a CSV file.
 
     What was graded is kept in DIR/journal.db. Run it again, and only what has no verdict yet is graded: after a kill, a
     fault of the engine, new submissions, or a change of the rubric. Files that are the same to the byte are graded
-    once.
+    once. Two runs with the same DIR share the work.
+
+    What came late (--due, and a column `due` in the roster for those who have more time) is told and costs no points.
 
     Ctrl-C lets what runs end; twice, and it is dropped.
 
