@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grader.bulk.gradebook import Grade
-    from grader.bulk.roster import Learner
+    from grader.bulk.learner import Learner
     from grader.course.rubric import Rubric
 
 _GITHUB = (

@@ -75,7 +75,7 @@ def grades(planned: Sequence[Row], journal: Journal, groups: Groups, *, best: bo
             found = [max(found, key=lambda one: _worth(one[1]))]
         for row, result in found:
             name = row.learner if len(found) == 1 else f"{row.learner}-{row.attempt}"
-            yield Grade(row, _of(row.learner, result), groups.same_as(row), groups.similar_to(row), names.of(name))
+            yield Grade(row, _of(row, result), groups.same_as(row), groups.similar_to(row), names.of(name))
 
 
 def _by_learner(planned: Sequence[Row]) -> Iterator[list[Row]]:
@@ -89,9 +89,14 @@ def _by_learner(planned: Sequence[Row]) -> Iterator[list[Row]]:
         yield rows
 
 
-def _of(learner: str, result: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A verdict that several share, in the name of one of them."""
-    return result and result | {"submission": result["submission"] | {"name": learner}}
+def _of(row: Row, result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A verdict that several share, in the name of one of them, with what is told of that one's submission."""
+    if not result:
+        return result
+    return result | {
+        "submission": result["submission"] | {"name": row.learner},
+        "notes": [*row.notes, *result.get("notes", ())],
+    }
 
 
 def _worth(result: Mapping[str, Any] | None) -> float:
@@ -149,7 +154,7 @@ def _cells(grade: Grade, ids: Sequence[str]) -> list[Any]:
     handed = row.handed
     submitted = handed.submitted.isoformat().replace("+00:00", "Z") if handed and handed.submitted else ""
     before = [row.learner, grade.status, grade.score, result["max_score"] if result else "", submitted]
-    before += ["yes" if handed and handed.late else "", row.attempt or "", row.attempts or ""]
+    before += [row.late, row.attempt or "", row.attempts or ""]
     after = [grade.problem, grade.same, grade.similar, f"results/{grade.file}.json" if result else ""]
     return [*before, *(points(result, one) for one in ids), *after, handed.source if handed else ""]
 

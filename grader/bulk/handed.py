@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import subprocess
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -22,9 +23,9 @@ from grader.errors import EngineError, SubmissionError, UsageError
 from grader.submission.files import DOCKERFILE, LITTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from grader.bulk.roster import Handed
+    from grader.bulk.learner import Handed
 
 #: Folders in folders in an archive, before what was meant is taken to be none of them.
 _DEEPEST = 4
@@ -46,6 +47,8 @@ _OURS = {
     )
     if hasattr(errno, name)
 }
+#: Bytes of a single upload; a Dockerfile may have less by far.
+_LARGEST = 64 << 20
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -60,22 +63,44 @@ def opened(handed: Handed) -> Iterator[Path]:
         yield _inner(_fetched(handed))
         return
     path = Path(handed.source)
-    if path.is_dir():
+    if path.is_dir() and not handed.files:
         yield _inner(path)
         return
     with scratch.folder() as folder:
-        _unpack(path, folder / "it")
+        if handed.files:
+            _lay(handed.files, folder / "it")
+        else:
+            _unpack(path, folder / "it")
         yield _inner(folder / "it")
 
 
 def _fetched(handed: Handed) -> Path:
     """A commit's files out of the cache, where they stay: a class that is graded again is not fetched again."""
-    from grader.course import address, source  # noqa: PLC0415  # most submissions lie here
+    from grader.course import address, source, unpack  # noqa: PLC0415  # most submissions lie here
 
     found = address.parse(handed.source)
     if found is None:
         raise UsageError("This is no address of a repository", "Correct it in the roster.", where=handed.source)
-    return Path(source.fetch(replace(found, ref=handed.commit) if handed.commit else found).folder)
+    try:
+        return Path(source.fetch(replace(found, ref=handed.commit) if handed.commit else found).folder)
+    except unpack.RefusedError as error:
+        raise SubmissionError(error.what, "Keep in it what the task names, and no links out of it.") from error
+
+
+def _lay(files: Mapping[str, str], folder: Path) -> None:
+    """Uploads by the names that they are graded under. Links are somebody else's files."""
+    folder.mkdir()
+    for name, place in files.items():
+        path = Path(place)
+        try:
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
+                raise SubmissionError(
+                    "This is no file that can be graded", "Hand in the Dockerfile itself.", where=name
+                )
+            shutil.copyfile(path, folder / name)
+        except OSError as error:
+            fix = "Make room for it, or let it be read."
+            raise EngineError(f"The file cannot be read here: {error.strerror}", fix, where=place) from error
 
 
 def _unpack(archive: Path, folder: Path) -> None:

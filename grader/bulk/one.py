@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from grader.bulk.learner import Handed
     from grader.bulk.pool import Job, Setting
-    from grader.bulk.roster import Handed
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.connect import Engine

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grader.bulk.journal import Journal
+    from grader.bulk.learner import Learner
     from grader.bulk.plan import Row
-    from grader.bulk.roster import Learner
     from grader.course.rubric import Rubric
 
 #: Seconds to wait for another run that writes into the same folder.

@@ -45,7 +45,7 @@ class Line(NamedTuple):
     score: float | None
     points: tuple[tuple[float | None, bool], ...]
     submitted: str
-    late: bool
+    late: str
     attempt: int
     attempts: int
     problem: str
@@ -108,7 +108,7 @@ class Page:
         shown = tuple(self._judged(grade.result, tally) for tally in self._tallies.values())
         self._lines.append(
             Line(
-                row.learner, link, grade.status, grade.score, shown, submitted, bool(handed and handed.late),
+                row.learner, link, grade.status, grade.score, shown, submitted, row.late,
                 row.attempt, row.attempts, grade.problem, grade.same, grade.similar,
             )
         )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grader
+from grader.bulk import bare, due
 from grader.bulk.handed import committed
 from grader.bulk.journal import Key
 from grader.bulk.one import fingerprint
@@ -20,14 +21,16 @@ from grader.errors import GraderError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from grader.bulk.due import Due
     from grader.bulk.journal import Journal
-    from grader.bulk.roster import Handed, Learner
+    from grader.bulk.learner import Handed, Learner
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.bases import Base
 
-#: Which of several submissions counts: the newest, the one with the most points, or each in a row of its own.
-ATTEMPTS = ("latest", "best", "all")
+#: Which of several submissions counts: the newest, the newest that is not late, the one with the most points, or each
+#: in a row of its own.
+ATTEMPTS = ("latest", "in-time", "best", "all")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Row:
     """One submission of a learner, or a learner without any: then all but ``learner`` is empty.
 
     ``attempt`` counts from 1, ``attempts`` are as many as there are. ``trouble`` says why it could not even be read
-    through no fault of the learner's; then it has no ``key``.
+    through no fault of the learner's; then it has no ``key``. ``late`` is one of `due`'s words; ``notes`` are what is
+    told of the submission itself, whoever shares its verdict.
     """
 
     learner: str
@@ -45,27 +49,53 @@ class Row:
     key: Key | None = None
     shape: str = ""
     trouble: str = ""
+    late: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def rows(
-    learners: Iterable[Learner], exercise: Exercise, rubric: Rubric, bases: Sequence[Base], *, attempts: str
+def rows(  # noqa: PLR0913  # what a command lets its user say
+    learners: Iterable[Learner],
+    exercise: Exercise,
+    rubric: Rubric,
+    bases: Sequence[Base],
+    *,
+    attempts: str,
+    last: Due | None = None,
 ) -> Iterator[Row]:
-    """A row for each submission that may count, in the order of the learners."""
+    """A row for each submission that may count, in the order of the learners; ``last`` is when it was due."""
     of_exercise, of_bases = _exercise_digest(exercise, rubric), _digest(f"{base.reference} {base.id}" for base in bases)
     for learner in learners:
         if not learner.handed:
             yield Row(learner.name)
         numbered = list(enumerate(_in_order(learner.handed), start=1))
-        for number, handed in numbered[-1:] if attempts == "latest" else numbered:
+        chosen = numbered
+        if attempts == "in-time":
+            chosen = [(number, handed) for number, handed in numbered if due.late(handed, learner, last) != due.YES]
+        if numbered and not chosen:
+            yield Row(learner.name, attempts=len(numbered), late=due.YES, trouble="Nothing was handed in in time")
+        for number, handed in chosen[-1:] if attempts in ("latest", "in-time") else chosen:
+            row = Row(
+                learner.name, handed, number, len(numbered),
+                late=due.late(handed, learner, last), notes=tuple(_notes(handed, learner, last)),
+            )  # fmt: skip
             try:
                 found = fingerprint(exercise, rubric, handed)
             except (GraderError, OSError) as error:
                 trouble = error.what if isinstance(error, GraderError) else f"It cannot be read: {error.strerror}"
-                yield Row(learner.name, handed, number, len(numbered), trouble=trouble)
+                yield replace(row, trouble=trouble)
                 continue
             # One text for all that are the same: thousands of rows are kept.
             key = Key(of_exercise, sys.intern(found.digest), of_bases, grader.__version__)
-            yield Row(learner.name, handed, number, len(numbered), key, sys.intern(found.shape))
+            yield replace(row, key=key, shape=sys.intern(found.shape))
+
+
+def _notes(handed: Handed, learner: Learner, last: Due | None) -> Iterator[str]:
+    if late := due.told(handed, learner, last):
+        yield late
+    for name, path in handed.files.items():
+        uploaded = bare.uploaded(Path(path).name)
+        if uploaded != name:
+            yield f"Graded as `{name}`; it was handed in as `{uploaded}`"
 
 
 def _in_order(handed: Iterable[Handed]) -> list[Handed]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from grader.bulk.roster import Handed
+    from grader.bulk.learner import Handed
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,5 @@
 """Who is graded: a folder of submissions, or the rows of a CSV file, -> learners and what each handed in.
 
-Read are the layouts of
-
-- plain folders and archives, one a learner, named after the learner;
-- `gh classroom clone student-repos`: ``<assignment>-submissions/<assignment>-<learner>/``;
-- Classroom 50's downloads: ``<classroom>-<assignment>-<learner>/``, with a ``result.json`` in it;
-- Moodle's "Download all submissions": ``<Full name>_<participant>_assignsubmission_file_…``, whose online texts count
-  where there is nothing else;
-- Canvas's "Download Submissions": ``<learner>[_LATE]_<user id>_<submission id>_<file>``.
-
 A roster may be what these systems export themselves (GitHub Classroom's roster or grades, Canvas's gradebook, Moodle's
 grading worksheet): who is who is then told by their numbers and names of users.
 """
@@ -17,24 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from grader.bulk import due, layouts
+from grader.bulk.learner import Handed, Learner
 from grader.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import tzinfo
     from pathlib import Path
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-#: Beside submissions, never one: what tools and file managers leave, and what a classroom's download adds.
-_LITTER = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-_MOODLE = re.compile(r"((?P<name>.+?)_(?P<id>\d+))_assignsubmission_(?P<kind>file|onlinetext)(?:_.*)?", re.DOTALL)
-_CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<attempt>\d+)_.+", re.DOTALL)
 #: What a roster's columns may be called, GitHub Classroom's own names among them; the first that is there counts.
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "learner": (
@@ -50,52 +38,24 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "source": ("submission", "student_repository_url", "repository", "url", "path"),
     "commit": ("commit", "sha"),
     "submitted": ("submitted", "submission_timestamp", "time"),
+    "due": ("due", "extension", "extended until", "due_at"),
 }
 
 
-@dataclass(frozen=True)
-class Handed:
-    """One thing that somebody handed in.
-
-    ``source`` is a folder, an archive, or the address of a git repository, then with the ``commit`` to take, its newest
-    when empty. ``submitted`` is in UTC, None when nothing tells it. ``ids`` are the learner's in other systems
-    (``moodle``, ``canvas``), for their import files.
-    """
-
-    learner: str
-    source: str
-    commit: str = ""
-    submitted: datetime | None = None
-    late: bool = False
-    ids: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Learner:
-    """Somebody who is graded, and what was handed in, oldest first; nothing is a row too, not a gap.
-
-    ``listed`` is the learner's row in the roster, by the names of its columns in small letters.
-    """
-
-    name: str
-    handed: tuple[Handed, ...] = ()
-    listed: Mapping[str, str] = field(default_factory=dict)
-
-
-def read(place: Path, roster: Path | None = None) -> tuple[Learner, ...]:
-    """The learners of a folder, or of a CSV file, sorted by name.
+def read(place: Path, roster: Path | None = None, zone: tzinfo | None = None) -> tuple[Learner, ...]:
+    """The learners of a folder, or of a CSV file, sorted by name. ``zone`` is that of due times without one.
 
     ``roster`` is a CSV file that names all learners: those without a submission are there with none, and the folder's
     learners that it does not name are there all the same. Raises ``UsageError`` when there is nobody to be graded.
     """
     if place.is_file():
-        handed, expected = _rows(place)
+        handed, expected = _rows(place, zone)
     elif place.is_dir():
-        handed, expected = list(_folder(place)), []
+        handed, expected = list(layouts.read(place)), []
     else:
         raise UsageError("There are no submissions at this place", "Name a folder, or a CSV file.", where=str(place))
     if roster is not None:
-        more, named = _rows(roster)
+        more, named = _rows(roster, zone)
         handed = list(_recognised(handed, named))
         # Where they lie here they need not be fetched.
         here = {each.learner for each in handed}
@@ -113,10 +73,11 @@ def read(place: Path, roster: Path | None = None) -> tuple[Learner, ...]:
 
 @dataclass(frozen=True)
 class _Listed:
-    """A row of a roster: a learner's name, and all of its columns."""
+    """A row of a roster: a learner's name, all of its columns, and a due time of the learner's own."""
 
     name: str
     columns: Mapping[str, str]
+    due: datetime | None = None
 
     @property
     def ids(self) -> Mapping[str, str]:
@@ -142,11 +103,11 @@ def _recognised(handed: Iterable[Handed], listed: Iterable[_Listed]) -> Iterator
 def _by_learner(handed: Iterable[Handed], listed: Iterable[_Listed]) -> tuple[Learner, ...]:
     """Two who have the same name and other numbers are two."""
     found: dict[tuple[str, str], list[Handed]] = {}
-    rows: dict[tuple[str, str], Mapping[str, str]] = {}
+    rows: dict[tuple[str, str], _Listed] = {}
     for one in listed:
         who = (one.name, _number(one.ids))
         found.setdefault(who, [])
-        rows.setdefault(who, one.columns)
+        rows.setdefault(who, one)
     handed = list(handed)
     alike = Counter(name for name, _ in {(each.learner, _number(each.ids)) for each in handed})
     for each in handed:
@@ -160,7 +121,8 @@ def _by_learner(handed: Iterable[Handed], listed: Iterable[_Listed]) -> tuple[Le
         Learner(
             f"{name} ({number})" if name in several and number else name,
             tuple(sorted(given, key=lambda each: (each.submitted or oldest, each.source))),
-            rows.get((name, number), {}),
+            rows[name, number].columns if (name, number) in rows else {},
+            rows[name, number].due if (name, number) in rows else None,
         )
         for (name, number), given in found.items()
     )
@@ -171,77 +133,10 @@ def _number(ids: Mapping[str, str]) -> str:
     return ids.get("moodle") or ids.get("canvas") or ""
 
 
-# --- a folder ---------------------------------------------------------------------------------------------------------
-
-
-def _folder(place: Path) -> Iterator[Handed]:
-    entries = [entry for entry in sorted(place.iterdir()) if _may_be_one(entry)]
-    if len(entries) == 1 and entries[0].is_dir() and entries[0].name.endswith("-submissions"):
-        yield from _folder(entries[0])
-        return
-    prefix = _prefix(place, entries)
-    files = {match[1] for entry in entries if (match := _MOODLE.fullmatch(entry.name)) and match["kind"] == "file"}
-    for entry in entries:
-        match = _MOODLE.fullmatch(entry.name)
-        if not match or match["kind"] == "file" or match[1] not in files:
-            yield _named(entry, prefix)
-
-
-def _may_be_one(entry: Path) -> bool:
-    """Folders, links to folders included (whoever made the list of submissions made them), and archives."""
-    if _LITTER.fullmatch(entry.name):
-        return False
-    return entry.is_dir() or (entry.is_file() and entry.name.lower().endswith(ARCHIVES))
-
-
-def _prefix(place: Path, entries: Sequence[Path]) -> str:
-    """What stands before each learner's name, where a classroom's tool has put it there."""
-    if place.name.endswith("-submissions"):
-        prefix = place.name.removesuffix("submissions")
-        if all(entry.name.startswith(prefix) for entry in entries):
-            return prefix
-    results = [_classroom50(entry) for entry in entries]
-    prefixes = {f"{found['classroom']}-{found['assignment']}-" for found in results if found}
-    if len(prefixes) == 1 and all(results):
-        (prefix,) = prefixes
-        if all(entry.name.startswith(prefix) for entry in entries):
-            return prefix
-    return ""
-
-
-def _classroom50(entry: Path) -> dict[str, str] | None:
-    """What the ``result.json`` of a Classroom 50 download says of where it came from."""
-    try:
-        said = json.loads((entry / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(said, dict) or said.get("schema") != "classroom50/result/v1":
-        return None
-    return {key: str(said.get(key, "")) for key in ("classroom", "assignment")}
-
-
-def _named(entry: Path, prefix: str) -> Handed:
-    name = entry.name
-    for ending in ARCHIVES if entry.is_file() else ():
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)]
-    submitted = _changed(entry) if entry.is_file() else None
-    if match := _MOODLE.fullmatch(entry.name):
-        return Handed(match["name"], str(entry), submitted=submitted, ids={"moodle": match["id"]})
-    if entry.is_file() and (match := _CANVAS.fullmatch(entry.name)):
-        found = Handed(match["name"], str(entry), submitted=submitted, ids={"canvas": match["id"]})
-        return replace(found, late=bool(match["late"]))
-    return Handed(name.removeprefix(prefix) or name, str(entry), submitted=submitted)
-
-
-def _changed(path: Path) -> datetime:
-    return datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
-
-
 # --- a CSV file -------------------------------------------------------------------------------------------------------
 
 
-def _rows(path: Path) -> tuple[list[Handed], list[_Listed]]:
+def _rows(path: Path, zone: tzinfo | None) -> tuple[list[Handed], list[_Listed]]:
     """What the rows hand in, and all learners that they name. Paths are beside the file."""
     try:
         # Spreadsheets write a mark at the start, and Latin letters in whatever their makers were used to.
@@ -264,7 +159,8 @@ def _rows(path: Path) -> tuple[list[Handed], list[_Listed]]:
         if not value["learner"] or value["learner"] in ("Points Possible", "Student, Test"):
             continue
         kept = {str(name).strip().casefold(): text.strip() for name, text in row.items() if isinstance(text, str)}
-        listed.append(_Listed(value["learner"], kept))
+        last = due.parse(value["due"], f"{path}:{number}", zone).time if value["due"] else None
+        listed.append(_Listed(value["learner"], kept, last))
         if value["source"]:
             time = _time(value["submitted"], f"{path}:{number}")
             source = _placed(value["source"], path)

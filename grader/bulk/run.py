@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from grader.bulk.journal import Journal, Key
+    from grader.bulk.learner import Handed
     from grader.bulk.pool import Done, Pool
-    from grader.bulk.roster import Handed
 
 #: Seconds to the second and the third try of what failed through no fault of the learner's.
 RETRIES = (2.0, 10.0)

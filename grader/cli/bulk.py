@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,10 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from grader.bulk.learner import Learner
     from grader.bulk.outcome import Outcome
     from grader.bulk.pool import Pool
-    from grader.bulk.roster import Learner
-    from grader.bulk.run import State, Task
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.bases import Base
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
 
     #: Where gradings are done, the base images there, and why the disk there has no room, when it has none.
     Place = tuple[Pool[Any], tuple[Base, ...], Callable[[], str]]
-
-_WORDS = {"passed": "passed", "failed": "FAILED", "error": "error"}
 
 
 def _size(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
@@ -56,8 +51,12 @@ def _size(_context: click.Context, _option: click.Parameter, text: str | None) -
     "--jobs", type=click.IntRange(1), metavar="N", help="Submissions graded at a time; as the machine allows."
 )
 @click.option(
-    "--attempts", type=click.Choice(["latest", "best", "all"]), default="latest", show_default=True,
-    help="Which of a learner's submissions counts.",
+    "--attempts", type=click.Choice(["latest", "in-time", "best", "all"]), default="latest", show_default=True,
+    help="Which of a learner's submissions counts; in-time: the latest that is not late (--due).",
+)  # fmt: skip
+@click.option(
+    "--due", metavar="TIME",
+    help="2026-12-01T23:59+01:00: the gradebook and each learner's result say what came later. No points are taken.",
 )  # fmt: skip
 @click.option(
     "--rerun", default="", metavar="WHICH", help="Grade these again: errors (and nothing else), failed, all, or a name."
@@ -72,7 +71,8 @@ def _size(_context: click.Context, _option: click.Parameter, text: str | None) -
 )  # fmt: skip
 @click.option(
     "--cache-bound", "bound", callback=_size, metavar="SIZE",
-    help="Drop old build cache of the engine above this size (5GB), whosever it is; the grader's own bounds itself.",
+    help="Keep no more build cache in the engine than this (5GB), whoever made it. The grader's own engine gives some "
+    "up by itself when its disk gets full.",
 )  # fmt: skip
 @click.option(
     "--cluster", default="", metavar="ADDRESS",
@@ -94,6 +94,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     roster: Path | None,
     jobs: int | None,
     attempts: str,
+    due: str | None,
     rerun: str,
     systems: tuple[str, ...],
     patience: float,
@@ -104,11 +105,13 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     course: Path | None,
     plain: bool,
 ) -> int:
-    """Grades a class: SUBMISSIONS is a folder with a folder or an archive for each learner, or a CSV file.
+    """Grades a class: SUBMISSIONS is a folder of folders, archives or Dockerfiles, one a learner, or a CSV file.
 
     What was graded is kept in DIR/journal.db. Run it again, and only what has no verdict yet is graded: after a kill, a
     fault of the engine, new submissions, or a change of the rubric. Files that are the same to the byte are graded
-    once.
+    once. Two runs with the same DIR share the work.
+
+    What came late (--due, and a column `due` in the roster for those who have more time) is told and costs no points.
 
     Ctrl-C lets what runs end; twice, and it is dropped.
 
@@ -117,12 +120,17 @@ def bulk(  # noqa: PLR0913  # one parameter an option
 
     Exit codes: 0 everybody has a verdict, 2 wrong usage, 3 some have none, through no fault of theirs, 130 interrupted.
     """
+    from grader.bulk import due as dues  # noqa: PLC0415
     from grader.bulk import journal, outcome, plan  # noqa: PLC0415
     from grader.bulk import roster as rosters  # noqa: PLC0415
     from grader.bulk.run import Run  # noqa: PLC0415
     from grader.cli.grade import load  # noqa: PLC0415
+    from grader.cli.runview import RunView  # noqa: PLC0415
 
-    learners = rosters.read(submissions, roster)
+    last = dues.parse(due, "--due") if due else None
+    if attempts == "in-time" and last is None:
+        raise UsageError("In time for what?", "Say when it was due: --due 2026-12-01T23:59+01:00", where="--attempts")
+    learners = rosters.read(submissions, roster, last.zone if last else None)
     _known(rerun, learners)
     chosen, rubric = load(exercise, course)
     runtime = os.environ.get("GRADER_RUNTIME", "")
@@ -133,16 +141,16 @@ def bulk(  # noqa: PLR0913  # one parameter an option
             where="--runtime",
         )
     options: dict[str, Any] = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts}
-    options |= {"--for": systems, "--cluster": cluster, "--runtime": runtime, "--require-fences": fenced, "--yes": yes}
-    again = _again((exercise, submissions), options)
+    options |= {"--due": due, "--for": systems, "--cluster": cluster, "--runtime": runtime}
+    again = _again((exercise, submissions), options | {"--require-fences": fenced, "--yes": yes})
     asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
-    watcher = _Watcher(plain=plain)
+    watcher = RunView(plain=plain)
     place = _cluster(cluster, watcher.say) if cluster else partial(_here, plain=plain)
     with (
         place(chosen, rubric, jobs=jobs, yes=yes, bound=bound, fenced=fenced) as (pool, bases, space),
         journal.opened(out / "journal.db") as kept,
     ):
-        rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts))
+        rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts, last=last))
         tasks = plan.tasks(rows, kept, rerun)
         keys = [row.key for row in rows if row.key]
         watcher.begin(len(tasks), len(set(keys)), len(keys))
@@ -265,61 +273,3 @@ def _summary(outcome: Outcome, out: Path) -> int:
         click.echo(f"  {one_line(note)}")
     click.echo(f"Gradebook: {out / 'gradebook.html'} and {out / 'gradebook.csv'}")
     return ExitCode.INFRASTRUCTURE if count["error"] else ExitCode.PASSED
-
-
-class _Watcher:
-    """A line a verdict, on stderr; on a terminal a last line that says how far it is, if that may move."""
-
-    def __init__(self, *, plain: bool) -> None:
-        self._all = 0
-        self._done: dict[str, int] = {"passed": 0, "failed": 0, "error": 0}
-        self._began = time.monotonic()
-        self._live = sys.stderr.isatty() and not plain
-        self._paused = ""
-        self._elsewhere = False
-        self._shown = ""
-
-    def begin(self, tasks: int, distinct: int, handed_in: int) -> None:
-        """``distinct`` are those ``handed_in`` of which no two have the same files."""
-        self._all, self._began = tasks, time.monotonic()
-        told = [f"{tasks} submission{'s' * (tasks != 1)} to grade"]
-        known, same = distinct - tasks, handed_in - distinct
-        told += [f"{known} {'has' if known == 1 else 'have'} a verdict already"] if known else []
-        told += [f"{same} more {'has' if same == 1 else 'have'} the same files as one of these"] if same else []
-        self.say("; ".join(told))
-
-    def verdict(self, task: Task, result: dict[str, Any]) -> None:
-        from grader.reports._text import one_line  # noqa: PLC0415
-
-        self._done[result["status"]] += 1
-        score = "" if result["score"] is None else f"  {result['score']:g} of {result['max_score']:g}"
-        self.say(f"{_WORDS[result['status']]:<8}{one_line(task.name)}{score}")
-
-    def now(self, state: State) -> None:
-        if state.paused != self._paused:
-            self._paused = state.paused
-            self.say(f"paused: {state.paused}; trying again from time to time" if state.paused else "going on")
-        if state.elsewhere and not self._elsewhere:
-            self.say(f"another run in the same folder grades {state.elsewhere} of these now; its verdicts are taken")
-        self._elsewhere = bool(state.elsewhere)
-        if not self._live:
-            return
-        done = sum(self._done.values())
-        rate = done / max(time.monotonic() - self._began, 0.001)
-        left = f", {(state.running + state.waiting) / rate:.0f} s left" if rate else ""
-        parts = [f"{done}/{self._all}", f"{state.running} running", f"{self._done['failed']} failed"]
-        line = ", ".join([*parts, f"{self._done['error']} errors", f"{60 * rate:.0f} a minute"]) + left
-        if line != self._shown:
-            sys.stderr.write(f"\r\x1b[K{line}")
-            sys.stderr.flush()
-            self._shown = line
-
-    def stopped(self) -> None:
-        self.say("stopped; what was graded is kept, and the same command again goes on from there")
-
-    def say(self, text: str) -> None:
-        """A line of its own."""
-        wipe = "\r\x1b[K" if self._shown else ""
-        sys.stderr.write(f"{wipe}{text}\n")
-        sys.stderr.flush()
-        self._shown = ""

@@ -125,13 +125,13 @@ def _git(where: str, *arguments: str) -> str:
         )  # fmt: skip
     except FileNotFoundError as error:
         raise UsageError(
-            "There is no git on this machine to read the course's repository with",
+            "There is no git on this machine to read the repository with",
             "Install git, or name a release archive (.zip, .tar.gz) or a folder.",
             where=where,
         ) from error
     except subprocess.TimeoutExpired as error:
         raise EngineError(
-            f"The course's repository did not answer within {TIMEOUT:.0f} s", "Check the network.", where=where
+            f"The repository did not answer within {TIMEOUT:.0f} s", "Check the network.", where=where
         ) from error
     if done.returncode != 0:
         raise _failure(done.stderr.decode(errors="replace"), where)
@@ -142,10 +142,8 @@ def _failure(said: str, where: str) -> GraderError:
     log = tuple(line for line in said.splitlines() if line.strip())[-6:]
     if _WRONG.search(said) and "could not resolve host" not in said.lower():
         fix = "Check the address, what stands behind the @, and that your git may read it."
-        return UsageError("The course's repository cannot be read", fix, where=where, log=log)
-    return EngineError(
-        "The course's repository is not reached", "Check the network, and try again.", where=where, log=log
-    )
+        return UsageError("The repository cannot be read", fix, where=where, log=log)
+    return EngineError("The repository is not reached", "Check the network, and try again.", where=where, log=log)
 
 
 def _environment() -> dict[str, str]:

@@ -42,7 +42,11 @@ class Fetched:
 
 
 def fetch(address: Address) -> Fetched:
-    """Makes a course present. Raises UsageError for an address that is wrong, EngineError for one out of reach."""
+    """Makes a course, or a learner's repository, present.
+
+    Raises UsageError for an address that is wrong, its kind RefusedError (`unpack`) for what must not be unpacked, and
+    EngineError for one out of reach.
+    """
     if address.kind == "git":
         return _from_git(address)
     return _from_archive(address)
@@ -58,7 +62,7 @@ def _from_git(address: Address) -> Fetched:
         with _making(folder, address) as fresh:
             tar = fresh.with_name("course.tar")
             git.archive(address, commit.id, tar, fresh.with_name("git"))
-            unpack(tar, fresh, told=str(address))
+            unpack(tar, fresh, told=str(address), it="The repository")
     note = (
         f"{commit.moving} is commit {commit.id} now; for the same course tomorrow name {pinned}"
         if commit.moving
@@ -104,7 +108,7 @@ def _making(folder: Path, address: Address) -> Iterator[Path]:
         scratch = Path(tempfile.mkdtemp(prefix="new-", dir=folder.parent))
     except OSError as error:
         raise EngineError(
-            f"The course cannot be kept: {error.strerror}",
+            f"What was fetched cannot be kept: {error.strerror}",
             "Make room there, or let it be written to.",
             where=str(folder),
         ) from error
@@ -124,7 +128,7 @@ def _making(folder: Path, address: Address) -> Iterator[Path]:
 
 
 def _unkept(folder: Path, why: str | None) -> EngineError:
-    what = f"The course cannot be kept: {why}"
+    what = f"What was fetched cannot be kept: {why}"
     return EngineError(what, "Make room there, or let it be written to.", where=str(folder))
 
 
@@ -137,7 +141,7 @@ def _inside(folder: Path, address: Address) -> Path:
         inner = folder / address.subdirectory
         if not inner.is_dir():
             raise UsageError(
-                f"There is no folder `{address.subdirectory}` in the course", "Check it.", where=str(address)
+                f"There is no folder `{address.subdirectory}` in it", "Check the address.", where=str(address)
             )
         return inner
     children = [child for child in folder.iterdir() if child.name != "pax_global_header"]

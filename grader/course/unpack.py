@@ -28,6 +28,10 @@ _CHUNK = 1 << 16
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
+class RefusedError(UsageError):
+    """It could be unpacked, and must not be: it would do more than that."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """``size`` is in bytes, of all that is unpacked; ``members`` counts files, folders and links; ``depth`` folders."""
@@ -145,8 +149,10 @@ class _Unpacking:
             with target.open("rb") as data:
                 self._write(self._folder.joinpath(*self._parts(member.name, member.name)), data, member)
 
-    def refused(self, why: str) -> UsageError:
-        return UsageError(f"{self._it} is refused: {why}", "Pack the course's files only.", where=self._where)
+    def refused(self, why: str) -> RefusedError:
+        return RefusedError(
+            f"{self._it} is refused: {why}", "Pack the files that belong to it only.", where=self._where
+        )
 
 
 def _zipped(archive: Path) -> Iterator[_Member]:
@@ -205,5 +211,5 @@ class _Counted:
         data = self._stream.read(size)
         self._left -= len(data)
         if self._left < 0:
-            raise self._refused("It unpacks to far more than a course")
+            raise self._refused("It unpacks to far more than it may")
         return data

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from grader.bulk.journal import Journal, Key
+from grader.bulk.learner import Handed
 from grader.bulk.outcome import Asked
 from grader.bulk.plan import Row
-from grader.bulk.roster import Handed
 from grader.result import EngineResult, Status, SubmissionResult
 from grader.tests.reports.results import ERROR, FAILED
 

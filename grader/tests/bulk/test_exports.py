@@ -11,8 +11,8 @@ import pytest
 
 from grader.bulk.exports import SYSTEMS, Exports
 from grader.bulk.gradebook import Grade
+from grader.bulk.learner import Handed, Learner
 from grader.bulk.plan import Row
-from grader.bulk.roster import Handed, Learner
 from grader.tests.bulk.classes import RUBRIC, verdict
 from grader.tests.reports.results import ERROR
 

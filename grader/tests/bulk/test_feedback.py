@@ -10,10 +10,10 @@ import pytest
 
 from grader.bulk import feedback
 from grader.bulk.gradebook import Grade
+from grader.bulk.learner import Handed
 from grader.bulk.one import Grader
 from grader.bulk.plan import Row
 from grader.bulk.pool import Job, Setting
-from grader.bulk.roster import Handed
 from grader.result import SubmissionResult
 from grader.tests.bulk.classes import verdict
 from grader.tests.cli.programs import RUBRIC, course

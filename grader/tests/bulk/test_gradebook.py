@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,9 @@ from grader.bulk import gradebook
 from grader.bulk.gradebook import Book, Grade
 from grader.bulk.groups import Groups
 from grader.bulk.journal import Key, opened
+from grader.bulk.learner import Handed
 from grader.bulk.names import FileNames
 from grader.bulk.plan import Row, tasks
-from grader.bulk.roster import Handed
 from grader.reports.csv import cell
 
 if TYPE_CHECKING:
@@ -155,3 +156,17 @@ def test_what_has_no_verdict_is_graded_and_what_is_asked_for(tmp_path: Path, rer
                 journal.keep(one.key, result(status))
         found = tasks(planned, journal, rerun)
     assert "".join(sorted(one.name for one in found)) == again
+
+
+def test_what_is_told_of_one_submission_is_told_to_nobody_who_shares_its_verdict(tmp_path: Path) -> None:
+    late = replace(row("ada", "same"), late="yes", notes=("Late: by an hour",))
+    with opened(tmp_path / "j.db") as journal:
+        assert late.key is not None
+        journal.keep(late.key, result() | {"notes": ["of the image"]})
+        planned = [late, row("bob", "same")]
+        ada, bob = gradebook.grades(planned, journal, Groups.of(planned), best=False)
+    assert ada.result is not None
+    assert bob.result is not None
+    assert (ada.result["notes"], bob.result["notes"]) == (["Late: by an hour", "of the image"], ["of the image"])
+    book(tmp_path, ada, bob)
+    assert [one["late"] for one in cells(tmp_path)] == ["yes", ""]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from grader.bulk import feedback, outcome, plan
 from grader.bulk.journal import Journal, opened
-from grader.bulk.roster import Handed, Learner
+from grader.bulk.learner import Handed, Learner
 from grader.checks import types
 from grader.course import rubric as rubrics
 from grader.course.exercise import find_course, resolve

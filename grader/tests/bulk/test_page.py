@@ -15,8 +15,8 @@ from grader.bulk import gradebook, outcome
 from grader.bulk.gradebook import Grade
 from grader.bulk.groups import Groups
 from grader.bulk.journal import Journal
+from grader.bulk.learner import Learner
 from grader.bulk.page import Page, Tally
-from grader.bulk.roster import Learner
 from grader.files import put
 from grader.tests.bulk.classes import ASKED, ENGINE, RUBRIC, keep, mixed, row, verdict
 from grader.tests.reports.pages import elements, parsed, tag, text_of

@@ -10,7 +10,7 @@ import pytest
 
 from grader.bulk import plan
 from grader.bulk.groups import Groups
-from grader.bulk.roster import Handed, Learner
+from grader.bulk.learner import Handed, Learner
 from grader.checks import types
 from grader.course import rubric as rubrics
 from grader.course.exercise import find_course, resolve
@@ -19,6 +19,8 @@ from grader.tests.conftest import write_files
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from grader.bulk.due import Due
 
 
 def committed(folder: Path, text: str, date: str) -> Handed:
@@ -31,11 +33,11 @@ def committed(folder: Path, text: str, date: str) -> Handed:
     return Handed("ada", str(folder))
 
 
-def rows(root: Path, *learners: Learner, attempts: str = "latest") -> list[plan.Row]:
+def rows(root: Path, *learners: Learner, attempts: str = "latest", last: Due | None = None) -> list[plan.Row]:
     exercises, _ = course(root, RUBRIC, "FROM scratch\n")
     exercise = resolve(find_course(exercises), "1")
     rubric = rubrics.load(exercise.rubric_path, types())
-    return list(plan.rows(learners, exercise, rubric, (), attempts=attempts))
+    return list(plan.rows(learners, exercise, rubric, (), attempts=attempts, last=last))
 
 
 def test_the_latest_is_told_by_the_commits(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from grader.bulk import handed, roster
+from grader.bulk.learner import Handed
 from grader.errors import EngineError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
@@ -165,17 +166,17 @@ def test_the_folder_inside_a_folder_is_meant(tmp_path: Path) -> None:
     folders(tmp_path, "a/b/c")
     (tmp_path / "a/b/c/Dockerfile").touch()
     (tmp_path / "a/.git").mkdir()
-    with handed.opened(roster.Handed("ada", str(tmp_path))) as folder:
+    with handed.opened(Handed("ada", str(tmp_path))) as folder:
         assert folder == tmp_path / "a/b/c"
     (tmp_path / "a/b/other").mkdir()
-    with handed.opened(roster.Handed("ada", str(tmp_path))) as folder:
+    with handed.opened(Handed("ada", str(tmp_path))) as folder:
         assert folder == tmp_path / "a/b", "which of two is nobody's guess"
 
 
 def test_a_link_to_a_folder_elsewhere_is_not_gone_into(tmp_path: Path) -> None:
     folders(tmp_path, "secret", "it")
     (tmp_path / "it/link").symlink_to(tmp_path / "secret")
-    with handed.opened(roster.Handed("ada", str(tmp_path / "it"))) as folder:
+    with handed.opened(Handed("ada", str(tmp_path / "it"))) as folder:
         assert folder == tmp_path / "it"
 
 
@@ -208,7 +209,7 @@ def test_the_time_is_the_commits_and_the_repository_runs_nothing(tmp_path: Path)
 )
 def test_a_broken_archive_is_its_learners(tmp_path: Path, broken: bytes) -> None:
     (tmp_path / "ada.zip").write_bytes(broken)
-    with pytest.raises(SubmissionError) as caught, handed.opened(roster.Handed("ada", str(tmp_path / "ada.zip"))):
+    with pytest.raises(SubmissionError) as caught, handed.opened(Handed("ada", str(tmp_path / "ada.zip"))):
         pass
     assert "course" not in caught.value.what
 
@@ -216,7 +217,7 @@ def test_a_broken_archive_is_its_learners(tmp_path: Path, broken: bytes) -> None
 def test_whatever_a_reader_of_archives_raises_is_no_end_of_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ada = roster.Handed("ada", str(tmp_path / "ada.zip"))
+    ada = Handed("ada", str(tmp_path / "ada.zip"))
     raised: list[Exception] = [KeyError("x"), OSError(errno.ENOSPC, "full"), OSError("seek")]
 
     def unpack(*_: object, **__: object) -> None:
@@ -227,3 +228,19 @@ def test_whatever_a_reader_of_archives_raises_is_no_end_of_the_run(
         with pytest.raises(kind), handed.opened(ada):
             pass
         del raised[0]
+
+
+def test_a_learners_repository_is_called_no_course_and_what_it_must_not_hold_is_the_learners_to_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    commit = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]
+    repository = tmp_path / "ada"
+    repository.mkdir()
+    (repository / "Dockerfile").symlink_to("../../secret")
+    for words in (["init", "-q"], ["add", "."], commit):
+        subprocess.run(["git", "-C", str(repository), *words], check=True, capture_output=True)
+    for source, kind in ((repository, SubmissionError), (tmp_path / "nowhere", UsageError)):
+        with pytest.raises(kind) as caught, handed.opened(Handed("ada", f"git+file://{source}")):
+            pass
+        assert "course" not in str(caught.value).lower()

@@ -11,11 +11,10 @@ import pytest
 
 from grader.bulk import pause, run
 from grader.bulk.journal import Key, opened
-from grader.bulk.pause import Pause
+from grader.bulk.learner import Handed
 from grader.bulk.pool import Done, Job
-from grader.bulk.roster import Handed
 from grader.bulk.run import Run, State, Task
-from grader.cli.bulk import _Watcher
+from grader.cli.runview import RunView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -268,31 +267,6 @@ def test_ctrl_c_ends_what_runs_and_twice_drops_it(journal: Journal, times: int) 
 # --- when it is not the submissions -----------------------------------------------------------------------------------
 
 
-def test_tries_come_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pause, "FIRST", 5.0)
-    monkeypatch.setattr(pause, "MOST", 15.0)
-    now = [100.0]
-    found = Pause(after=2, clock=lambda: now[0])
-    found.fault("x")
-    assert (found.reason, found.may_try) == ("", True)
-    found.fault("y")
-    assert (found.reason, found.may_try) == ("y", False)
-    waits = []
-    for _ in range(4):
-        began = now[0]
-        while not found.may_try:
-            now[0] += 1
-        waits.append(now[0] - began)
-        found.fault("z")
-    assert waits == [5, 10, 15, 15]
-    assert found.longer_than(44)
-    assert not found.longer_than(45)
-    found.verdict()
-    assert (found.reason, found.may_try, found.longer_than(0)) == ("", True, False)
-    found.fault("once more")
-    assert found.reason == ""
-
-
 def test_nothing_is_begun_while_there_is_no_room_and_then_all_is_graded(journal: Journal) -> None:
     asked: list[str] = []
     looks = iter(["", "the disk is full", "the disk is full", ""])
@@ -326,7 +300,7 @@ def test_what_moves_on_a_terminal_is_left_out_for_a_screen_reader(
     shown = io.StringIO()
     monkeypatch.setattr(shown, "isatty", lambda: True)
     monkeypatch.setattr("sys.stderr", shown)
-    watcher = _Watcher(plain=plain)
+    watcher = RunView(plain=plain)
     watcher.begin(3, 4, 6)
     watcher.now(State(2, 1, ""))
     first, _, rest = shown.getvalue().partition("\n")

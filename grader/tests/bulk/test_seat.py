@@ -10,8 +10,8 @@ import pytest
 from grader.bulk import cluster, remote
 from grader.bulk.cluster import Cluster
 from grader.bulk.crew import Member
+from grader.bulk.learner import Handed
 from grader.bulk.pool import Job
-from grader.bulk.roster import Handed
 from grader.checks import types
 from grader.course import rubric as rubrics
 from grader.course.exercise import find_course, resolve
