@@ -172,7 +172,7 @@ def _present(wanted: Sequence[str], archive: Path | None, *, refresh: bool, yes:
     return present
 
 
-@click.command()
+@click.command(short_help="Removes what killed runs of the grader left behind.")
 @click.option("--stand-ins", is_flag=True, help="Remove the stand-ins of base images too.")
 @click.option(
     "--cache", type=SIZE, is_flag=False, flag_value=0, metavar="[SIZE]",

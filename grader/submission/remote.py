@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from grader.submission.instructions import Instruction
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/\s]+@[^/\s]+:|github\.com/", re.IGNORECASE)
-_LOCAL = ("/", "./", "../")
+# Whatever stands behind it: a folder, which no address begins with.
+_LOCAL = re.compile(r"(?!github\.com/)[^$/:@\"'`\\]*/", re.IGNORECASE)
 
 
 def sources(add: Instruction, escape: str) -> Iterator[str]:
@@ -28,7 +29,7 @@ def sources(add: Instruction, escape: str) -> Iterator[str]:
     ``escape`` is the Dockerfile's escape character.
     """
     for word in add.args[:-1]:
-        if word.startswith(_LOCAL):
+        if _LOCAL.match(word):
             continue
         plain = None if "$" in word else _unquoted(word, escape)
         if plain is None:
