@@ -36,8 +36,12 @@ _HOST_CONFIG = {
     "security_opt": "SecurityOpt",
     "ulimits": "Ulimits",
 }
-#: What `create_container` is told of an app without a network; whoever asks for more gets it from the library.
+#: What `create_container` is told of an app or a command; whoever asks for more gets it from the library.
 _CONTAINER = {"environment", "healthcheck", "host_config", "labels"}
+#: Words for what is run -> keys of ContainerCreate.
+_RUN = {"command": "Cmd", "entrypoint": "Entrypoint", "user": "User", "working_dir": "WorkingDir"}
+#: Words of `exec_create` -> keys of ContainerExec.
+_EXEC = {"stdout": "AttachStdout", "stderr": "AttachStderr", "user": "User", "workdir": "WorkingDir"}
 
 
 def serves(endpoint: str) -> bool:
@@ -156,7 +160,7 @@ class Client:
 
     def info(self) -> Any:
         """SystemInfo."""
-        return json.loads(self._content("GET", "/info"))
+        return _told(self._content("GET", "/info"))
 
     def inspect_image(self, image: str | Mapping[str, Any]) -> Any:
         """ImageInspect."""
@@ -182,10 +186,15 @@ class Client:
     def create_container(self, image: str, *others: Any, **options: Any) -> Any:
         """ContainerCreate."""
         asked = {name: value for name, value in options.items() if value is not None}
+        run = {key: asked.pop(name) for name, key in _RUN.items() if name in asked}
+        # The library splits a command that is a text into words.
+        if isinstance(run.get("Cmd"), str) or isinstance(run.get("Entrypoint"), str):
+            return self.library.create_container(image, *others, **options)
         if others or not asked.keys() <= _CONTAINER or asked.get("healthcheck", {}).keys() - {"test"}:
             return self.library.create_container(image, *others, **options)
         body = {
             "Image": image,
+            **run,
             "Env": [f"{name}={value}" for name, value in (asked.get("environment") or {}).items()],
             "Labels": asked.get("labels"),
             "HostConfig": asked.get("host_config"),
@@ -220,6 +229,28 @@ class Client:
             return self.library.logs(container, **options)
         asked = options | {"tail": str(options["tail"])}
         return _unframed(self._content("GET", f"/containers/{_quoted(container)}/logs", asked))
+
+    def wait(self, container: str, *, timeout: float) -> Any:
+        """ContainerWait; raises ``requests.ReadTimeout`` when it has not ended after ``timeout`` seconds."""
+        path = f"/containers/{_quoted(container)}/wait"
+        with post(self, path, data=b"", params={}, headers={}, silence=timeout) as answer:
+            content = answer.content
+        if isinstance(answer, Answer) and answer.status_code >= http.HTTPStatus.BAD_REQUEST:
+            raise answer.refusal()
+        return _told(content)
+
+    def exec_create(self, container: str, cmd: list[str], **options: Any) -> Any:
+        """ContainerExec."""
+        asked = {name: value for name, value in options.items() if value}
+        if not asked.keys() <= _EXEC.keys() | {"environment"}:
+            return self.library.exec_create(container, cmd, **options)
+        env = [f"{name}={value}" for name, value in asked.pop("environment", {}).items()]
+        body = {"Cmd": cmd, "Env": env} | {_EXEC[name]: value for name, value in asked.items()}
+        return _told(self._content("POST", f"/containers/{_quoted(container)}/exec", data=json.dumps(body).encode()))
+
+    def exec_inspect(self, exec_id: str) -> Any:
+        """ExecInspect."""
+        return _told(self._content("GET", f"/exec/{_quoted(exec_id)}/json"))
 
     def remove_container(self, container: str | Mapping[str, Any], **options: bool) -> None:
         """ContainerDelete."""
@@ -292,6 +323,14 @@ class Client:
 def _quoted(thing: str | Mapping[str, Any]) -> str:
     """A name or an id; the library also takes what the engine answered when it made the thing."""
     return quote(thing if isinstance(thing, str) else str(thing["Id"]), safe="/:")
+
+
+def _told(content: bytes) -> Any:
+    """The engine's JSON; raises ``requests.RequestException`` for what is none."""
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise sdk.requests.exceptions.InvalidJSONError(error) from error
 
 
 def _unframed(stream: bytes) -> bytes:

@@ -134,7 +134,7 @@ def test_what_it_does_not_know_it_leaves_to_the_library(ours: Client) -> None:
     assert ours.create_host_config(read_only=True)["ReadonlyRootfs"] is True
     assert ours._library is not None
     assert ours.api_version == API_VERSION
-    assert ours.info()["OSType"] == "linux"
+    assert ours.networks(names=["none"])
     with pytest.raises(AttributeError):
         ours.no_such_call()
 
@@ -161,6 +161,60 @@ def test_containers_are_the_same_whoever_makes_them(engine: Engine, library: Any
 
 def _run(labels: Mapping[str, str]) -> str:
     return f"{leftovers.RUN}={labels[leftovers.RUN]}"
+
+
+def test_commands_are_made_and_waited_for_alike(engine: Engine, library: Any, ours: Client) -> None:
+    words = {"entrypoint": ["sh"], "command": ["-c", "exit 3"], "user": "www-data", "working_dir": "/tmp"}
+    seen = []
+    labels = leftovers.Run.new().labels
+    for client in (ours, library):
+        options = fences.fenced(replace(engine, client=cast("Any", client)), labels, 64_000_000)
+        container = client.create_container("python:3.11-slim", **options, **words)["Id"]
+        try:
+            client.start(container)
+            ended = client.wait(container, timeout=30)["StatusCode"]
+            config = client.inspect_container(container)["Config"]
+            seen.append((ended, {name: value for name, value in config.items() if name != "Hostname"}))
+        finally:
+            client.remove_container(container, force=True, v=True)
+    assert seen[0] == seen[1]
+    assert seen[0][0] == 3
+    assert ours._library is None
+    # A text has to be taken apart, which is the library's to do.
+    with pytest.raises(docker.errors.ImageNotFound):
+        ours.create_container("no-such-image", command="sh -c true")
+    assert ours._library is not None
+
+
+def test_execs_are_made_alike_and_a_wait_ends_in_time(engine: Engine, library: Any, ours: Client) -> None:
+    asked = {"stdout": True, "stderr": True, "user": "www-data", "environment": {"A": "1=2"}, "workdir": "/tmp"}
+    options = fences.fenced(replace(engine, client=cast("Any", ours)), leftovers.Run.new().labels, 64_000_000)
+    container = ours.create_container("python:3.11-slim", **options, entrypoint=["sleep"], command=["999"])["Id"]
+    try:
+        ours.start(container)
+        told = []
+        for client in (ours, library):
+            made = client.exec_create(container, ["sh", "-c", "id -un; echo $A; pwd"], **asked)["Id"]
+            out, _ = library.exec_start(made, demux=True)
+            state = client.exec_inspect(made)
+            told.append((out, state["ExitCode"], state["ProcessConfig"]))
+        assert told[0] == told[1]
+        assert told[0][0] == b"www-data\n1=2\n/tmp\n"
+        with pytest.raises(requests.exceptions.ReadTimeout):
+            ours.wait(container, timeout=0.2)
+        assert ours._library is None
+        with pytest.raises(docker.errors.NotFound):
+            ours.exec_inspect("0" * 64)
+    finally:
+        ours.remove_container(container, force=True, v=True)
+
+
+def test_what_is_no_json_is_an_answer_that_fails(tmp_path: Path) -> None:
+    with serving(tmp_path / "engine.sock", saying(http(b"<html>"))) as endpoint:
+        client = Client(endpoint, API_VERSION, 5)
+        for ask in (client.info, lambda: client.exec_inspect("a"), lambda: client.wait("a", timeout=5)):
+            with pytest.raises(requests.exceptions.InvalidJSONError):
+                ask()
 
 
 def test_what_a_container_printed_is_read_alike(engine: Engine, library: Any, ours: Client) -> None:
