@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 #: What of the environment decides which engine is used, and how; all other variables are nobody's business.
 _TELLING = (
-    "CI", "DOCKER_CONTEXT", "DOCKER_DEFAULT_PLATFORM", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "HTTPS_PROXY", "HTTP_PROXY",
-    "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "WSL_DISTRO_NAME",
+    "CI", "DOCKER_CONTEXT", "DOCKER_DEFAULT_PLATFORM", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "GRADER_RUNTIME",
+    "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "WSL_DISTRO_NAME",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
-_FREE_SPACE = "Free space (`grader clean`), then grade again."
+_FREE_SPACE = "Free space (`grader clean --cache` removes the engine's build cache), then grade again."
 _DISK = (
     ("no space left on device", "The engine's disk is full", _FREE_SPACE),
     ("disk quota exceeded", "The engine's disk is full", _FREE_SPACE),

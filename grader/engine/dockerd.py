@@ -153,7 +153,7 @@ def answers(home: Home) -> bool:
 def pid_of(home: Home) -> int | None:
     """Our dockerd's process id, None when the pid file is stale: the number may be another process's by now."""
     pid = _read_pid(home.pid_file)
-    return pid if pid in processes(home) else None
+    return pid if pid is not None and pid in processes(home) else None
 
 
 def _read_pid(path: Path) -> int | None:

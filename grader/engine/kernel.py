@@ -16,8 +16,7 @@ from pathlib import Path
 
 _LOG = Path("/dev/kmsg")
 _KILL = re.compile(
-    r"oom-kill:constraint=\w+,nodemask=[^,]*,cpuset=[^,]*,mems_allowed=[^,]*"
-    r"(?:,global_oom|,oom_memcg=(?P<full>[^,]*)),task_memcg=(?P<of>[^,]*),task="
+    r"oom-kill:constraint=\w+,.*?(?:,global_oom|,oom_memcg=(?P<full>[^,]*)),task_memcg=(?P<of>[^,]*),task="
 )
 #: The kernel's log and the clock drift apart, by less than that many seconds.
 _DRIFT = 3.0

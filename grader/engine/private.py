@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grader.engine import bridge, cgroup, disk, dockerd, limits, standing
+from grader.engine import dockerd, limits, standing
 from grader.engine.home import HOME, Home
 from grader.engine.install import find
 from grader.engine.limits import Limits
@@ -67,7 +67,7 @@ def status(home: Home = HOME) -> EngineStatus:
     """How the private engine is, without starting it."""
     runs = running(home)
     stands = standing.read(home.run) if runs else None
-    pending = stands is not None and stands.asked != limits.remembered(home)
+    pending = runs and (stands is None or stands.asked != limits.remembered(home))
     return EngineStatus(runs, dockerd.pid_of(home), home.endpoint, home.data, home.log, stands, pending)
 
 
@@ -90,6 +90,8 @@ def start(progress: Progress, home: Home = HOME, asked: Limits | None = None) ->
     started = time.monotonic()
     with _locked(home):
         if asked is not None:
+            from grader.engine import disk  # noqa: PLC0415  # see `_start`
+
             asked.check()
             disk.check(home, asked.disk)
             limits.remember(home, asked.over(limits.remembered(home)))
@@ -107,6 +109,8 @@ def stop(home: Home = HOME) -> bool:
     """
     if sys.platform != "linux" or not (home.run.exists() or is_mounted(home.data)):
         return False
+    from grader.engine import bridge, cgroup, disk  # noqa: PLC0415  # see `_start`
+
     with _locked(home):
         pid = dockerd.pid_of(home)
         if pid is not None:
@@ -125,6 +129,9 @@ def _start(home: Home, progress: Progress) -> None:
     if dockerd.pid_of(home) is not None:
         dockerd.wait_until_it_answers(home, None)
         return
+    # Whoever grades looks whether it runs, and it nearly always does.
+    from grader.engine import bridge, cgroup, disk  # noqa: PLC0415
+
     dockerd.remove_stale(home)
     disk.unmount(home)
     for folder in (home.data.parent, home.run):
@@ -146,6 +153,8 @@ def _start(home: Home, progress: Progress) -> None:
 
 def _fenced(home: Home, asked: Limits, progress: Progress) -> Standing:
     """Puts up the fences that this machine can have, tells of those that it cannot, and returns how it stands."""
+    from grader.engine import cgroup, disk  # noqa: PLC0415  # see `_start`
+
     size, no_disk = disk.mount(home, asked.disk, progress)
     if no_disk:
         progress(ProgressEvent("engine", f"its data has no disk of its own: {no_disk}"))

@@ -7,7 +7,7 @@ engine's data has a file system of its own, filling it is no trouble of anybody 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,10 +49,20 @@ def of(engine: Engine) -> Room | None:
     if not engine.local:
         return None
     own = standing.of(engine)
-    if own is not None and own.disk is not None and not is_mounted(own.data):
-        # Another mount namespace's: what is in that folder here is something else.
-        return None
-    return at(own.data if own else _folder(engine))
+    if own is None:
+        return at(_folder(engine))
+    if own.disk is None:
+        return at(own.data)
+    return _on_its_disk(own.data)
+
+
+def _on_its_disk(data: Path) -> Room | None:
+    """None where the disk is mounted in another mount namespace only: then something else is in that folder here.
+
+    The disk is a sparse file, which can only be filled as long as there is room for it to grow.
+    """
+    here, machine = at(data) if is_mounted(data) else None, at(data.parent)
+    return replace(here, free=min(here.free, machine.free)) if here and machine else None
 
 
 def at(folder: Path | None) -> Room | None:

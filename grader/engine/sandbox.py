@@ -191,8 +191,7 @@ class Sandbox:
         done = run.Finished(None, refused="no base image has a Python")
         for image in self._probes:
             shared = {"pid_mode": f"container:{container}", "cap_add": list(_LOOKERS), "read_only": True}
-            shared["runtime"] = None
-            done = run.in_image(self._engine, image, self._labels, command, **shared)
+            done = run.in_image(self._engine, image, self._labels, command, **shared, runtime=None)
             if not done.refused:
                 break
         return done

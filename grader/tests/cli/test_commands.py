@@ -173,6 +173,21 @@ def test_engine_status_says_whether_it_runs() -> None:
     assert done.returncode == (0 if "running   yes" in done.stdout else 3)
 
 
+def test_a_limit_that_is_no_size_starts_nothing() -> None:
+    done = run("grader", "engine", "start", "--memory", "lots")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'lots' is no size; write it like 220MB" in done.stderr
+
+
+def test_a_runtime_that_the_engine_does_not_know_is_refused_before_the_build(engine: Engine) -> None:
+    assert engine
+    done = run("grade", "1", "--submission", str(ROOT / "solutions/01-first-image"), "--runtime", "no-such-runtime")
+    assert done.returncode == 2
+    assert "knows no runtime `no-such-runtime`" in done.stderr
+    assert "runc" in done.stderr
+    assert "build:" not in done.stderr
+
+
 def test_clean_removes_what_a_killed_run_left_and_nothing_else(engine: Engine) -> None:
     client = engine.client
 
