@@ -67,8 +67,8 @@ ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
         "leads out",
     ),
     "hard-link.tar.gz": (lambda path: _tar(path, ("shadow", tarfile.LNKTYPE, "/etc/shadow")), "leads out"),
-    "device.tar.gz": (lambda path: _tar(path, ("disk", tarfile.BLKTYPE, "")), "neither file nor folder"),
-    "pipe.tar.gz": (lambda path: _tar(path, ("pipe", tarfile.FIFOTYPE, "")), "neither file nor folder"),
+    "device.tar.gz": (lambda path: _tar(path, ("disk", tarfile.BLKTYPE, "")), "neither a file nor a folder"),
+    "pipe.tar.gz": (lambda path: _tar(path, ("pipe", tarfile.FIFOTYPE, "")), "neither a file nor a folder"),
     "sparse.tar.gz": (_sparse, ""),
     "cut.zip": (lambda path: path.write_bytes(b"PK\3\4 and then nothing"), ""),
 }
