@@ -188,8 +188,8 @@ def _processes(root: Path) -> Iterator[str]:
         with suppress(OSError):
             if any(sign in (folder / "cgroup").read_text() for sign in _ENGINES):
                 # What is mounted as its root tells whose it is: other engines have the same cgroups.
-                first = next(line for line in (folder / "mountinfo").read_text().splitlines() if line.split()[4] == "/")
-                if f"{root}/" in first:
+                mounts = (folder / "mountinfo").read_text().splitlines()
+                if any(line.split()[4] == "/" and f"{root}/" in line for line in mounts):
                     yield f"process {folder.name} {(folder / 'comm').read_text().strip()!r}"
 
 
