@@ -107,9 +107,7 @@ class Watchdog:
             return
         yield from _processes(self._root)
         yield from (f"mount {mount}" for mount in _mounts() if mount.startswith(str(self._root)))
-        yield from (
-            f"loop device {path.parent.parent.name}" for path in Path("/sys/block").glob("loop*/loop/backing_file")
-        )
+        yield from (f"loop device of {file}" for file in _looped() if file.startswith(str(self._root)))
         yield from (f"temporary file {path.name}" for path in self._temporary.iterdir())
 
 
