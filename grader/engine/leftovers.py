@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RUN = "grader.run"
 OWNER = "grader.owner"
+#: The PID namespace of the owner: in a container with the host's name and engine, numbers mean other processes.
+PIDS = "grader.pids"
 CACHE = "grader.cache"
 # Below, `suppress(OSError)`: all errors of the client library that an engine can cause are kinds of it.
 #: Builds whose images Podman keeps for the builds that come after.
@@ -41,7 +43,7 @@ class Run:
     @property
     def labels(self) -> dict[str, str]:
         """The labels of everything that this run creates."""
-        return {RUN: self.id, OWNER: _owner(os.getpid())}
+        return {RUN: self.id, OWNER: _owner(os.getpid()), PIDS: _pids()}
 
 
 def remove(engine: Engine, run: Run) -> None:
@@ -119,8 +121,16 @@ def _started(pid: int) -> str:
         return ""
 
 
+def _pids() -> str:
+    with suppress(OSError):
+        return str(Path("/proc/self/ns/pid").readlink())
+    return ""
+
+
 def _is_alive(thing: dict[str, Any]) -> bool:
     """Whether the process that made it runs still; what another machine made may well be in use."""
+    if (thing.get("Labels") or {}).get(PIDS, _pids()) != _pids():
+        return True
     host, _, rest = (thing.get("Labels") or {}).get(OWNER, "").rpartition(":")[0].rpartition(":")
     if not host or not rest.isdigit():
         return False

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.tests.hostile import archives, cases, watchdog
-from grader.tests.hostile.watchdog import MB, Watchdog
+from grader.tests.hostile.watchdog import MB, Daemon, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,17 @@ def ended_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[No
     timer.start()
     yield
     timer.cancel()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _engine_as_before(engine: Engine) -> Iterator[None]:
+    """All of it together costs the engine nothing that it does not get back."""
+    before = Daemon.of(engine)
+    yield
+    after = Daemon.of(engine)
+    if before and after:
+        assert after.files <= before.files + 50
+        assert after.memory <= before.memory + 500
 
 
 @pytest.mark.parametrize("case", EVERY, ids=lambda case: case.name)
