@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from grader import judging
 from grader.checks.subject import Parts, Subject
@@ -15,7 +15,7 @@ from grader.engine import bases as base_images
 from grader.engine import build as building
 from grader.engine import frontend, leftovers, unfenced
 from grader.engine.buildsecrets import Secrets
-from grader.errors import EngineError, GraderError, RubricError, SubmissionError
+from grader.errors import GraderError, RubricError, SubmissionError
 from grader.request import Seen
 from grader.result import ProgressEvent
 from grader.running import Background, Part
@@ -25,7 +25,7 @@ from grader.submission import policy, secretmounts
 from grader.submission.files import DOCKERFILE, File, Limits, Submission, collect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from grader.engine.app import App
     from grader.engine.app import Options as AppOptions
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
+T = TypeVar("T")
 #: Seconds that a thread has to notice that what it waited for is gone.
 _PATIENCE = 5.0
 #: Seconds before the clean-up is tried again, and those after which a try that failed says that the engine hangs.
@@ -182,8 +183,8 @@ class Maker:
         options = replace(self._app_options(), **changes)
         if image.config.get("User"):
             image.check_accounts()
-        with _as_it_starts(image):
-            return self._sandbox.get().start(image.id, options, progress=self._request.progress)
+        sandbox = self._sandbox.get()
+        return self._as_it_starts(image, lambda: sandbox.start(image.id, options, progress=self._request.progress))
 
     def run(self, image: Image, args: Sequence[str], **options: Any) -> Finished:
         """Runs a command in a container of ``image``; ``options`` are those of `engine.run.Command`."""
@@ -192,8 +193,13 @@ class Maker:
         command = Command(args, memory=self._settings.app.memory if self._settings.app else Command.memory, **options)
         if image.config.get("User") or command.user:
             image.check_accounts()
-        with _as_it_starts(image):
-            return self._sandbox.get().run(image.id, command)
+        return self._as_it_starts(image, lambda: self._sandbox.get().run(image.id, command))
+
+    def _as_it_starts(self, image: Image, start: Callable[[], T]) -> T:
+        from grader.engine import starting  # noqa: PLC0415  # see `_load_what_comes_after`
+
+        bases = [base.reference for base in self.bases]
+        return starting.started(image, bases, self._ready.get(), self._run.labels, start)
 
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
         """Builds again with whole new contents of some files; ``options`` are those of `engine.build.Options`."""
@@ -347,18 +353,6 @@ def _startable(unread: Part[Image], read: Part[Image]) -> Image:
     """The app starts while its image is read, unless the engine would look for a user in files not yet seen."""
     image = unread.get()
     return read.get() if image.config.get("User") else image
-
-
-@contextmanager
-def _as_it_starts(image: Image) -> Iterator[None]:
-    """What an engine stumbles over may lie in the image."""
-    try:
-        yield
-    except EngineError:
-        from grader.engine import mounted  # noqa: PLC0415  # hardly ever needed
-
-        mounted.check(image)
-        raise
 
 
 def _faulted(make: Callable[[], Any]) -> Any:

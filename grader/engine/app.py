@@ -139,8 +139,10 @@ class App:
                 return do()
             except NotStartedError as error:
                 self._check_engine()
+                if not (state := states.of(self.engine.client, self.container)).get("Running"):
+                    raise exited(state, self.log()) from None
                 raise AppError(
-                    f"Nothing can be started beside the app, which may be what ends it: {error.what}",
+                    f"Nothing can be started beside the app, which may be what ends it: {error.said}",
                     "Let the app leave other processes alone.",
                     log=self.log(),
                 ) from error

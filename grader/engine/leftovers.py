@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grader import scratch
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 RUN = "grader.run"
 OWNER = "grader.owner"
+#: The PID namespace of the owner: in a container with the host's name and engine, numbers mean other processes.
+PIDS = "grader.pids"
 CACHE = "grader.cache"
 # Below, `suppress(OSError)`: all errors of the client library that an engine can cause are kinds of it.
 #: Builds whose images Podman keeps for the builds that come after.
@@ -49,7 +52,7 @@ class Run:
     @property
     def labels(self) -> dict[str, str]:
         """The labels of everything that this run creates."""
-        return {RUN: self.id, OWNER: scratch.owner(os.getpid())}
+        return {RUN: self.id, OWNER: scratch.owner(os.getpid()), PIDS: _pids()}
 
 
 def remove(engine: Engine, run: Run) -> bool:
@@ -157,6 +160,13 @@ def _try(found: _Removed, name: str, remove: Callable[[], object]) -> None:
         found.gone.append(name)
 
 
+def _pids() -> str:
+    with suppress(OSError):
+        return str(Path("/proc/self/ns/pid").readlink())
+    return ""
+
+
 def _is_alive(thing: dict[str, Any]) -> bool:
-    """Whether the process that made it runs still."""
-    return scratch.is_alive((thing.get("Labels") or {}).get(OWNER, ""))
+    """Whether the process that made it runs still; what another machine made, or a container, may well be in use."""
+    labels = thing.get("Labels") or {}
+    return labels.get(PIDS, _pids()) != _pids() or scratch.is_alive(labels.get(OWNER, ""))

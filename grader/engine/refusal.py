@@ -50,12 +50,31 @@ _STARTED_WRONG = (
 )
 
 
+_BY_RUNTIME = re.compile(r"OCI runtime|(?:runc|crun|runsc)[ :]")
+_MEANS = re.compile(
+    r"cgroup|no space left|cannot allocate memory|resource temporarily|too many open files", re.IGNORECASE
+)
+
+
 class AppError(SubmissionError):
     """The image's app does not do what it should; ``log`` holds the last lines that it printed."""
 
 
 class NotStartedError(EngineError):
     """The engine could not start a container, or a command in one, and nothing of the learner's is known to be why."""
+
+    def __init__(self, said: str) -> None:
+        """``said`` is what the engine said."""
+        super().__init__(
+            f"The engine could not start the container: {said}",
+            "Nothing is counted against the submission. Grade again; `grader doctor` tells more.",
+        )
+        self.said = said
+
+    @property
+    def by_runtime(self) -> bool:
+        """Whether its runtime says so, of the image's own files and configuration, and not of the machine's means."""
+        return bool(_BY_RUNTIME.search(self.said)) and not _MEANS.search(self.said)
 
 
 def start_failure(error: APIError) -> EngineError | AppError:
@@ -67,10 +86,7 @@ def start_failure(error: APIError) -> EngineError | AppError:
     for pattern, what in _STARTED_WRONG:
         if pattern.search(text.lower()):
             return AppError(f"{what}: {text.strip()[:300]}", fix)
-    return NotStartedError(
-        f"The engine could not start the container: {text.strip()[:300]}",
-        "Nothing is counted against the submission. Grade again; `grader doctor` tells more.",
-    )
+    return NotStartedError(text.strip()[:300])
 
 
 def cannot_be_called(text: str) -> tuple[str, int] | None:

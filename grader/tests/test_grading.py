@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
+from grader import scratch
 from grader.checks.http import Http
 from grader.checks.size import Size
 from grader.engine import leftovers
@@ -354,3 +355,11 @@ def test_what_does_not_build_does_not_pass_even_where_nothing_asks_for_an_image(
     )
     assert result.problem is not None
     assert result.status is Status.FAILED
+
+
+def test_what_an_engine_finished_too_late_is_gone_after_the_next_grading(grade: Grade, engine: Engine) -> None:
+    """An image whose build was given up: its owner has ended, and could not remove it."""
+    labels = {leftovers.RUN: f"late-{secrets.token_hex(4)}", leftovers.OWNER: scratch.owner(1 << 30)}
+    container = engine.client.create_container("debian:bookworm-slim", ["true"], labels=labels)["Id"]
+    assert grade("FROM debian:bookworm-slim\n", [{"check": "build"}]).status is Status.PASSED
+    assert container not in {one["Id"] for one in engine.client.containers(all=True)}

@@ -112,17 +112,14 @@ def test_a_control_looks_where_the_step_looked() -> None:
     assert apt[0].index("command -v apt-get") < apt[0].index("command -v pip")
 
 
-# --- what engines say, with the learner's words in it ---------------------------------------------------------------
+# --- what engines say, with the learner's words in it ---
 
 NAMED = [
     'failed to compute cache key: "/no space left on device" not found: not found',
     'failed to compute cache key: failed to calculate checksum of ref a::b: "/dial tcp": not found',
     "lstat /var/lib/docker/overlay2/35a6/merged/toomanyrequests: no such file or directory",
     "executor failed running [/bin/sh -c i/o timeout]: unable to find user i/o timeout: no matching entries in passwd",
-    (
-        'process "/bin/sh -c : code = unavailable" did not complete successfully: unable to find user bad address: no '
-        "matching entries in passwd file"
-    ),
+    'process "/bin/sh -c bad address" did not complete successfully: unable to find user x: no matching entries in x',
     "failed to solve with frontend dockerfile.v0: failed to create LLB definition: Invalid containerPort: dial tcp",
     "invalid signal: no such host",
 ]

@@ -55,7 +55,8 @@ def test_clean_removes_what_a_dead_process_left_and_nothing_else(workshop: Works
     elsewhere = owned_by(ended) | {leftovers.OWNER: f"another-machine:{ended}:1"}
     reused = owned_by(alive) | {leftovers.OWNER: scratch.owner(alive).rpartition(":")[0] + ":1"}
     nobodys = {leftovers.RUN: f"test-{unique()}"}
-    every = (dead, live, mine, elsewhere, reused, nobodys)
+    contained = owned_by(ended) | {leftovers.PIDS: "pid:[1]"}
+    every = (dead, live, mine, elsewhere, reused, nobodys, contained)
     try:
         for labels in every:
             create(workshop, labels)
@@ -67,7 +68,7 @@ def test_clean_removes_what_a_dead_process_left_and_nothing_else(workshop: Works
     finally:
         for labels in every:
             leftovers.remove(workshop.engine, leftovers.Run(labels[leftovers.RUN]))
-    wanted = [0, 1, 1, 1, 0 if sys.platform == "linux" else 1, 0]
+    wanted = [0, 1, 1, 1, 0 if sys.platform == "linux" else 1, 0, 1]
     assert kept == wanted
     assert {line.split()[0] for line in removed} == {"container", "image"}
     assert not any(there(workshop, labels) for labels in every)

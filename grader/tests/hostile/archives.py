@@ -54,7 +54,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
     "slips.zip": (lambda path: _zip(path, {"Dockerfile": DOCKERFILE, "../../../../tmp/evil": b"x"}), "leads out"),
     "absolute.zip": (lambda path: _zip(path, {"Dockerfile": DOCKERFILE, "/tmp/evil": b"x"}), "leads out"),
     "backslash.zip": (lambda path: _zip(path, {"Dockerfile": DOCKERFILE, "..\\evil": b"x"}), "leads out"),
-    "bomb.zip": (lambda path: _zip(path, {"Dockerfile": DOCKERFILE, "zeros": bytes(300_000_000)}), "unpacks to more"),
+    "bomb.zip": (lambda path: _zip(path, {"Dockerfile": DOCKERFILE, "zeros": bytes(270_000_000)}), "unpacks to more"),
     "many.zip": (lambda path: _zip(path, {f"{number}": b"" for number in range(20_001)}), "more than"),
     "link.zip": (
         lambda path: _zip(path, {"Dockerfile": b"/etc/shadow"}, {"Dockerfile": stat.S_IFLNK | 0o777}),
@@ -67,8 +67,8 @@ ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
         "leads out",
     ),
     "hard-link.tar.gz": (lambda path: _tar(path, ("shadow", tarfile.LNKTYPE, "/etc/shadow")), "leads out"),
-    "device.tar.gz": (lambda path: _tar(path, ("disk", tarfile.BLKTYPE, "")), "neither file nor folder"),
-    "pipe.tar.gz": (lambda path: _tar(path, ("pipe", tarfile.FIFOTYPE, "")), "neither file nor folder"),
+    "device.tar.gz": (lambda path: _tar(path, ("disk", tarfile.BLKTYPE, "")), "neither a file nor a folder"),
+    "pipe.tar.gz": (lambda path: _tar(path, ("pipe", tarfile.FIFOTYPE, "")), "neither a file nor a folder"),
     "sparse.tar.gz": (_sparse, ""),
     "cut.zip": (lambda path: path.write_bytes(b"PK\3\4 and then nothing"), ""),
 }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.tests.hostile import archives, cases, watchdog
-from grader.tests.hostile.watchdog import MB, Watchdog
+from grader.tests.hostile.watchdog import MB, Daemon, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,17 @@ def ended_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[No
     timer.cancel()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _engine_as_before(engine: Engine) -> Iterator[None]:
+    """All of it together costs the engine nothing that it does not get back."""
+    before = Daemon.of(engine)
+    yield
+    after = Daemon.of(engine)
+    if before and after:
+        assert after.files <= before.files + 50
+        assert after.memory <= before.memory + 500
+
+
 @pytest.mark.parametrize("case", EVERY, ids=lambda case: case.name)
 def test_attack(case: Case, engine: Engine, tmp_path: Path, record_property: Any) -> None:
     if case.needs and case.needs not in watchdog.fences(engine):
@@ -100,6 +112,15 @@ def test_there_are_enough_of_them_and_each_is_told_apart() -> None:
     assert len({case.attack for case in EVERY}) == len(EVERY)
 
 
+def test_the_table_in_the_readme_counts_them() -> None:
+    """`| family | attacks | ...`."""
+    readme = (cases.HERE.parents[2] / "README.md").read_text()
+    told = {name: int(count) for name, count in re.findall(r"^\| `?([a-z ]+)`? \| (\d+) \|", readme, re.MULTILINE)}
+    families = Counter(case.name.partition("/")[0] for case in EVERY)
+    inside = (cases.HERE / "inside" / "attack.py").read_text().count("\n@attack\n")
+    assert told == {**families, "archives": len(archives.ARCHIVES), "from inside": inside}
+
+
 def test_archives_that_a_class_hands_in(engine: Engine, tmp_path: Path) -> None:
     place, out = tmp_path / "handed-in", tmp_path / "grades"
     (place / "good").mkdir(parents=True)
@@ -118,7 +139,7 @@ def test_archives_that_a_class_hands_in(engine: Engine, tmp_path: Path) -> None:
     assert results.pop("good")["status"] == "passed"
     assert len(results) == len(archives.ARCHIVES)
     for name, (_, says) in archives.ARCHIVES.items():
-        result = results[name.partition(".")[0]] if name.partition(".")[0] in results else results[name]
+        result = results[name.partition(".")[0]]
         assert (result["status"], result["problem"]["fault"]) == ("failed", "learner"), name
         assert says in result["problem"]["what"], (name, result["problem"])
     assert dog.peak.disk < 2000

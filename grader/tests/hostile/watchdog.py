@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -103,13 +105,12 @@ class Watchdog:
         ):
             yield from (f"{kind} {one['Id'][:19]}" for one in found if not leftovers._is_alive(one))
         yield from (f"network {one['Name']}" for one in client.networks())
+        yield from (f"volume {one['Name']}" for one in client.volumes()["Volumes"] or ())
         if not self._engine.local:
             return
         yield from _processes(self._root)
         yield from (f"mount {mount}" for mount in _mounts() if mount.startswith(str(self._root)))
-        yield from (
-            f"loop device {path.parent.parent.name}" for path in Path("/sys/block").glob("loop*/loop/backing_file")
-        )
+        yield from (f"loop device of {file}" for file in _looped() if file.startswith(str(self._root)))
         yield from (f"temporary file {path.name}" for path in self._temporary.iterdir())
 
 
@@ -165,15 +166,24 @@ def _is_bound(text: str) -> bool:
     return text.isdigit() and int(text) < 1 << 60
 
 
-def open_files(pid: int) -> int:
-    """How many files a process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+@dataclass(frozen=True)
+class Daemon:
+    """What the engine's own process holds: open files, and MB of memory."""
 
+    files: int
+    memory: float
 
-def resident(pid: int) -> float:
-    """MB of memory that a process holds."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024 / MB
+    @classmethod
+    def of(cls, engine: Engine) -> Daemon | None:
+        """Of whoever answers at the engine's socket; None where that cannot be seen."""
+        if not engine.local:
+            return None
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(engine.endpoint.removeprefix("unix://"))
+            pid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        folder = Path(f"/proc/{pid}")
+        held = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmRSS"))
+        return cls(len(list((folder / "fd").iterdir())), int(held.split()[1]) * 1024 / MB)
 
 
 def _free_memory() -> int:
@@ -188,8 +198,8 @@ def _processes(root: Path) -> Iterator[str]:
         with suppress(OSError):
             if any(sign in (folder / "cgroup").read_text() for sign in _ENGINES):
                 # What is mounted as its root tells whose it is: other engines have the same cgroups.
-                first = next(line for line in (folder / "mountinfo").read_text().splitlines() if line.split()[4] == "/")
-                if f"{root}/" in first:
+                mounts = (folder / "mountinfo").read_text().splitlines()
+                if any(line.split()[4] == "/" and f"{root}/" in line for line in mounts):
                     yield f"process {folder.name} {(folder / 'comm').read_text().strip()!r}"
 
 
