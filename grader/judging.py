@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from grader.errors import EngineError, GraderError, SubmissionError
+from grader.redacted import redacted
 from grader.result import CheckResult, Fault, Problem, Progress, ProgressEvent, Status
 from grader.running import Background, Part
 
@@ -83,7 +84,7 @@ def _run_check(check: Check, subject: Subject, reported: dict[int, str]) -> tupl
         return (_error(check, error),)
     except Exception as error:  # noqa: BLE001  # a bug of ours must never cost a learner points
         result = _error(check, bug(error))
-        return (replace(result, evidence={**result.evidence, "traceback": traceback.format_exc()}),)
+        return (replace(result, evidence={**result.evidence, "traceback": redacted(traceback.format_exc())}),)
     if outcome.parts:
         return tuple(_part_result(check, part) for part in outcome.parts)
     return (_result(_told(check), outcome, check.expectation()),)

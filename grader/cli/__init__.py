@@ -23,6 +23,7 @@ from grader.cli import hint as hint_commands
 from grader.cli import listing as list_commands
 from grader.cli import watch as watch_commands
 from grader.errors import CleanUpInterrupted, ExitCode, GraderError
+from grader.redacted import redacted
 from grader.reports._text import one_line, printable
 from grader.running import signals
 
@@ -102,7 +103,7 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
 
 def _tell_bug(error: Exception) -> None:
     text = (
-        f"The grader itself failed: {type(error).__name__}: {one_line(str(error))[:500]}\n"
+        f"The grader itself failed: {type(error).__name__}: {redacted(one_line(str(error)))[:500]}\n"
         "  This is not your fault, and costs no points: it is a bug.\n"
         "  mend:  run it again with GRADER_DEBUG=1 and report what it prints."
     )

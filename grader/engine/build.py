@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grader.engine import buildsecrets, cancel, network, sdk
 from grader.engine.buildsecrets import Secrets
 from grader.engine.client import post, proxies
-from grader.engine.told import told
+from grader.engine.told import told as as_told
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import BuildResult, Progress, ProgressEvent, silent
@@ -51,7 +51,7 @@ class Build:
     @property
     def result(self) -> BuildResult:
         """How this build is told in a result."""
-        return BuildResult(round(self.duration, 4), told(self.steps, self.duration))
+        return BuildResult(round(self.duration, 4), as_told(self.steps, self.duration))
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,17 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
         ) from fault
     duration = time.monotonic() - started
     log.finish()
-    steps = log.steps()
-    failure = _failure(error, log, options, clock, (dockerfile, context)) if error or clock.expired else None
+    steps, culprit = tuple(map(options.secrets.hide, log.steps())), log.culprit(error)
+    culprit = culprit and options.secrets.hide(culprit)
+    error = options.secrets.hidden(error)
+    told = _Told(error, culprit, steps)
+    failure = _failure(told, options, clock, (dockerfile, context)) if error or clock.expired else None
     if isinstance(failure, EngineError):
         raise failure
     if failure is None and image_id is None:
         raise EngineError("The engine ended the build without an image and without an error", "Grade again.")
     if isinstance(failure, SubmissionError):
-        return Build(None, steps, duration, failure, log.culprit(error))
+        return Build(None, steps, duration, failure, culprit)
     return Build(image_id, steps, duration, asked=frozenset(options.secrets.asked))
 
 
@@ -215,6 +218,7 @@ class _BuildKit:
             self._progress(ProgressEvent("build", f"{vertex.name} ({how})", step=vertex.name))
         elif vertex.running:
             last = vertex.log.decode(errors="replace").rstrip().rpartition("\n")[2] or vertex.progress
+            last = self._options.secrets.hidden(last)
             self._progress(ProgressEvent("build", vertex.name, detail=True, step=vertex.name, log=last))
 
 
@@ -293,12 +297,18 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
     return f"sha256:{podman[0].strip()}" if podman else None
 
 
-def _failure(
-    error: str, log: _BuildKit | Buildah, options: Options, clock: cancel.Clock, asked: tuple[Dockerfile, Context]
-) -> GraderError:
+class _Told(NamedTuple):
+    """What a build said at its end: its error, the step that failed, and all steps."""
+
+    error: str
+    culprit: Step | None
+    steps: tuple[Step, ...]
+
+
+def _failure(told: _Told, options: Options, clock: cancel.Clock, asked: tuple[Dockerfile, Context]) -> GraderError:
     from grader.engine import blame  # noqa: PLC0415  # see `build`
 
-    step = log.culprit(error)
     if clock.expired:
-        return blame.timeout(step, options.timeout, engine_hung=clock.cut)
-    return blame.failure(error, step, steps=log.steps(), asked=blame.Asked(*asked, tuple(options.secrets.values)))
+        return blame.timeout(told.culprit, options.timeout, engine_hung=clock.cut)
+    secrets = tuple(options.secrets.values)
+    return blame.failure(told.error, told.culprit, steps=told.steps, asked=blame.Asked(*asked, secrets))
