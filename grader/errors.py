@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from grader.redacted import redacted
 from grader.result import Fault
 
 
@@ -27,6 +28,7 @@ class GraderError(Exception):
     ``fault`` says whose it is; only ``Fault.LEARNER`` may cost a learner points.
     ``line`` is the Dockerfile line that caused it (1-based), where there is one.
     ``log`` holds the last lines of a program's output that show it; it is a learner's data, never markup.
+    No password or token of an address is in any of them: whoever raises it need not think of that.
     """
 
     fault: Fault = Fault.INFRASTRUCTURE
@@ -35,12 +37,12 @@ class GraderError(Exception):
     def __init__(
         self, what: str, fix: str = "", *, where: str = "", line: int | None = None, log: tuple[str, ...] = ()
     ) -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.fix = fix
+        self.what = redacted(what)
+        super().__init__(self.what)
+        self.where = redacted(where)
+        self.fix = redacted(fix)
         self.line = line
-        self.log = log
+        self.log = tuple(map(redacted, log))
 
 
 class UsageError(GraderError):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from grader.errors import EngineError, GraderError, SubmissionError
+from grader.redacted import redacted
 from grader.result import CheckResult, Fault, Problem, Progress, ProgressEvent, Status
 from grader.running import Background, Part
 
@@ -87,7 +88,7 @@ def _run_check(check: Check, subject: Subject, reported: dict[int, str]) -> tupl
         import traceback  # noqa: PLC0415  # hardly ever needed, and a grading waits for imports
 
         result = _error(check, bug(error))
-        return (replace(result, evidence={**result.evidence, "traceback": traceback.format_exc()}),)
+        return (replace(result, evidence={**result.evidence, "traceback": redacted(traceback.format_exc())}),)
     if outcome.parts:
         return tuple(_part_result(check, part) for part in outcome.parts)
     return (_result(_told(check), outcome, check.expectation()),)

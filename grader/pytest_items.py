@@ -90,7 +90,7 @@ def _course(given: str | None) -> tuple[Path | None, str | None]:
     from grader.course import source  # noqa: PLC0415
 
     fetched = source.fetch(found)
-    return fetched.folder, str(fetched.pinned)
+    return fetched.folder, fetched.pinned.typed
 
 
 class _Plugin:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.bulk.gradebook import table
 from grader.files import put_if_other
+from grader.redacted import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -75,7 +76,7 @@ class Exports:
             return
         submitted = f"{handed.submitted:%Y-%m-%dT%H:%M:%SZ}" if handed and handed.submitted else ""
         ids = handed.ids if handed else {}
-        source = handed.source if handed else ""
+        source = redacted(handed.source) if handed else ""
         self._graded[learner.name] = Graded(learner, ids, grade.score, submitted, source)
 
     def write(self, out: Path, rubric: Rubric, exercise: str) -> list[str]:
@@ -99,7 +100,7 @@ def _github(graded: Sequence[Graded], rubric: Rubric, exercise: str) -> Iterator
     yield _GITHUB
     for one in graded:
         name = one.listed("github_username") or one.learner.name
-        url = one.listed("student_repository_url") or (one.source if "://" in one.source else "")
+        url = one.listed("student_repository_url") or redacted(one.source if "://" in one.source else "")
         yield (
             one.listed("assignment_name") or exercise, one.listed("assignment_url"), one.listed("starter_code_url"),
             name, one.listed("roster_identifier") or one.listed("identifier"),

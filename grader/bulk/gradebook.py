@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from grader.bulk.names import FileNames
 from grader.bulk.run import reason
 from grader.files import put_if_other
+from grader.redacted import redacted
 from grader.reports.csv import cell
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _cells(grade: Grade, ids: Sequence[str]) -> list[Any]:
     before = [row.learner, grade.status, grade.score, result["max_score"] if result else "", submitted]
     before += [row.late, row.attempt or "", row.attempts or ""]
     after = [grade.problem, grade.same, grade.similar, f"results/{grade.file}.json" if result else ""]
-    return [*before, *(points(result, one) for one in ids), *after, handed.source if handed else ""]
+    return [*before, *(points(result, one) for one in ids), *after, redacted(handed.source) if handed else ""]
 
 
 def points(result: Mapping[str, Any] | None, check: str) -> float | str:

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import grader
 from grader.course import address, git
 from grader.errors import UsageError
+from grader.redacted import redacted
 
 if TYPE_CHECKING:
     from grader.course.exercise import Course
@@ -40,6 +41,7 @@ def course(given: str | None, found: Course) -> str:
 
     Raises UsageError when there is none: a folder that is in no repository, or has changes that nobody else has.
     """
+    _openly(given or "")
     named = address.parse(given) if given else None
     if named is None:
         return str(_of_checkout(found.path, "--course"))
@@ -64,9 +66,20 @@ def package(given: str | None) -> str:
     if given is None:
         return _own_package()
     text = given.strip()
+    _openly(text)
     if "==" in text or "===" in text or _COMMIT.search(text) or "#sha256=" in text or text.endswith(".whl"):
         return text
     raise UsageError("The grader is not held to a version or a commit", _GRADER_FIX, where=given)
+
+
+def _openly(text: str) -> None:
+    """Refuses an address with a password in it: everybody who sees the workflow would have it."""
+    if redacted(text) != text:
+        raise UsageError(
+            "There is a password or a token in the address, and it would stand in the workflow for all to read",
+            "Name the address without it; what a classroom reads has to be public.",
+            where=text,
+        )
 
 
 def _own_package() -> str:
@@ -79,14 +92,18 @@ def _own_package() -> str:
         return f"{_PACKAGE}=={grader.__version__}"
     origin = json.loads(recorded)
     if commit := origin.get("vcs_info", {}).get("commit_id"):
-        return f"{_PACKAGE} @ git+{origin['url']}@{commit}"
+        return f"{_PACKAGE} @ git+{_without_user(origin['url'])}@{commit}"
     if "dir_info" in origin:
         folder = Path(unquote(urlsplit(origin["url"]).path))
         try:
             return f"{_PACKAGE} @ {_of_checkout(folder, '--grader')}"
         except UsageError as error:
             raise UsageError(error.what, _GRADER_FIX, where=error.where) from error
-    return f"{_PACKAGE} @ {origin['url']}"
+    return f"{_PACKAGE} @ {_without_user(origin['url'])}"
+
+
+def _without_user(url: str) -> str:
+    return re.sub(r"^(https?://)[^/]*@", r"\1", url)
 
 
 def _of_checkout(folder: Path, option: str) -> address.Address:
@@ -112,6 +129,8 @@ def _of_checkout(folder: Path, option: str) -> address.Address:
     subdirectory = "" if inner in (".", "exercises") else inner
     if key := _BY_KEY.fullmatch(url):
         url = f"https://{key['host']}/{key['path']}"
+    # What the checkout was cloned with (a token, say) is nobody else's.
+    url = _without_user(url)
     found = address.parse(url if "://" in url else Path(url).resolve().as_uri())
     if found is None or found.kind != "git":
         raise UsageError("The repository's `origin` is no address", f"Name one with {option}.", where=url)

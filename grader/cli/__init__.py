@@ -15,6 +15,7 @@ import click
 
 from grader import __version__
 from grader.errors import CleanUpInterrupted, ExitCode, GraderError
+from grader.redacted import redacted
 from grader.reports._text import one_line, printable
 from grader.running import signals
 
@@ -127,7 +128,7 @@ def run(command: click.Command, arguments: Sequence[str] | None, name: str) -> i
 
 def _tell_bug(error: Exception) -> None:
     text = (
-        f"The grader itself failed: {type(error).__name__}: {one_line(str(error))[:500]}\n"
+        f"The grader itself failed: {type(error).__name__}: {redacted(one_line(str(error)))[:500]}\n"
         "  This is not your fault, and costs no points: it is a bug.\n"
         "  mend:  run it again with GRADER_DEBUG=1 and report what it prints."
     )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import UsageError
+from grader.redacted import redacted
 
 ARCHIVES = (".zip", ".tar.gz", ".tgz")
 
@@ -60,7 +61,12 @@ class Address:
         return re.sub(r"[^A-Za-z0-9._-]", "-", last).strip(".") or "course"
 
     def __str__(self) -> str:
-        """As it would be typed."""
+        """As it would be typed, but without a password or a token: it is for somebody to read."""
+        return redacted(self.typed)
+
+    @property
+    def typed(self) -> str:
+        """As it would be typed; `parse` makes the same of it."""
         marks = [f"sha256={self.sha256}"] if self.sha256 else []
         marks += [f"subdirectory={self.subdirectory}"] if self.subdirectory else []
         prefix = "git+" if self.kind == "git" and "://" in self.url else ""

@@ -16,12 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grader.engine import buildsecrets, cancel, sdk
 from grader.engine.buildsecrets import Secrets
 from grader.engine.client import post, proxies
-from grader.engine.told import told
+from grader.engine.told import told as as_told
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import BuildResult, Progress, ProgressEvent, silent
@@ -52,7 +52,7 @@ class Build:
     @property
     def result(self) -> BuildResult:
         """How this build is told in a result."""
-        return BuildResult(round(self.duration, 4), told(self.steps, self.duration))
+        return BuildResult(round(self.duration, 4), as_told(self.steps, self.duration))
 
 
 @dataclass(frozen=True)
@@ -122,17 +122,19 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
         ) from fault
     duration = time.monotonic() - started
     log.finish()
-    steps = log.steps()
+    steps, culprit = tuple(map(options.secrets.hide, log.steps())), log.culprit(error)
+    culprit = culprit and options.secrets.hide(culprit)
+    told = _Told(options.secrets.hidden(error), culprit, steps)
     failure = None
     if error or clock.expired:
-        failure = _failure(error, log, options, clock, (dockerfile, context, engine))
+        failure = _failure(told, options, clock, (dockerfile, context, engine))
     if isinstance(failure, EngineError):
-        _complete(failure, steps, duration, log.culprit(error))
+        _complete(failure, steps, duration, culprit)
         raise failure
     if failure is None and image_id is None:
         raise EngineError("The engine ended the build without an image and without an error", "Grade again.")
     if isinstance(failure, SubmissionError):
-        return Build(None, steps, duration, failure, log.culprit(error))
+        return Build(None, steps, duration, failure, culprit)
     return Build(image_id, steps, duration, asked=frozenset(options.secrets.asked))
 
 
@@ -217,6 +219,7 @@ class _BuildKit:
             self._progress(ProgressEvent("build", f"{vertex.name} ({how})", step=vertex.name))
         elif vertex.running:
             last = vertex.log.decode(errors="replace").rstrip().rpartition("\n")[2] or vertex.progress
+            last = self._options.secrets.hidden(last)
             self._progress(ProgressEvent("build", vertex.name, detail=True, step=vertex.name, log=last))
 
 
@@ -295,21 +298,24 @@ def _image_id(message: Mapping[str, Any]) -> str | None:
     return f"sha256:{podman[0].strip()}" if podman else None
 
 
+class _Told(NamedTuple):
+    """What a build said at its end: its error, the step that failed, and all steps."""
+
+    error: str
+    culprit: Step | None
+    steps: tuple[Step, ...]
+
+
 def _failure(
-    error: str,
-    log: _BuildKit | Buildah,
-    options: Options,
-    clock: cancel.Clock,
-    asked: tuple[Dockerfile, Context, Engine],
+    told: _Told, options: Options, clock: cancel.Clock, asked: tuple[Dockerfile, Context, Engine]
 ) -> GraderError:
     from grader.engine import blame, offline, standing  # noqa: PLC0415  # see `build`
 
-    step = log.culprit(error)
     instead = "" if options.network else offline.instead(options.wheelhouse)
     if clock.expired:
-        return blame.timeout(step, options.timeout, engine_hung=clock.cut, instead=instead)
+        return blame.timeout(told.culprit, options.timeout, engine_hung=clock.cut, instead=instead)
     dockerfile, context, engine = asked
     known = blame.Asked(
         dockerfile, context, tuple(options.secrets.values), standing.of(engine), instead, engine.platform
     )
-    return blame.failure(error, step, steps=log.steps(), asked=known)
+    return blame.failure(told.error, told.culprit, steps=told.steps, asked=known)

@@ -7,7 +7,7 @@ import json
 import tarfile
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from grader.engine import credentials
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from grader.engine.build import Options
     from grader.engine.connect import Engine
+    from grader.engine.trace import Step
     from grader.submission.dockerfile import Dockerfile
+
+#: Characters that a line of a secret has at least; a shorter one would be found everywhere.
+_TELLING = 5
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,18 @@ class Secrets:
 
     values: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     asked: set[str] = field(default_factory=set)
+
+    def hidden(self, text: str) -> str:
+        """``text`` without the values: a step may print what it was given, and logs are kept and sent."""
+        for value in self.values.values():
+            for line in {value.decode(errors="replace").strip(), *value.decode(errors="replace").split("\n")}:
+                if len(line.strip()) >= _TELLING:
+                    text = text.replace(line.strip(), "***")
+        return text
+
+    def hide(self, step: Step) -> Step:
+        """The same of a step's log and error."""
+        return replace(step, log=self.hidden(step.log), error=self.hidden(step.error)) if self.values else step
 
 
 class Handed(NamedTuple):

@@ -235,7 +235,9 @@ def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
 def _client(candidate: Candidate) -> sdk.APIClient:
     if serves(candidate.endpoint):
         return cast("sdk.APIClient", Client(candidate.endpoint, API_VERSION, int(PING_TIMEOUT)))
-    return sdk.APIClient(
+    from grader.engine.library import Library  # noqa: PLC0415  # see `sdk`
+
+    return Library(
         base_url=candidate.endpoint,
         version=API_VERSION,
         tls=candidate.tls or False,

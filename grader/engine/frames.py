@@ -53,7 +53,8 @@ class Frames:
             if self._answer.sock:
                 self._answer.sock.settimeout(None)
         else:
-            self._answer = client._post(client._url(path), params=params, data=data, headers=headers, stream=True)  # noqa: SLF001
+            url, limit = client._url(path), client.timeout  # noqa: SLF001  # its own streams have no such limit
+            self._answer = client._post(url, params=params, data=data, headers=headers, stream=True, timeout=limit)  # noqa: SLF001
             channel = client._get_raw_response_socket(self._answer)  # noqa: SLF001  # raises for a refusal
             client._disable_socket_timeout(channel)  # noqa: SLF001
             self._file = self._answer.raw._fp.fp  # noqa: SLF001

@@ -28,7 +28,7 @@ def told(steps: Sequence[Step], took: float) -> tuple[StepResult, ...]:
     for step in reversed(steps):
         log = _ending(step, min(left, _LOG))
         left -= sum(map(len, log))
-        results.append(_result(step, log, first))
+        results.append(_result(step, log, first, took))
     return tuple(reversed(results))
 
 
@@ -51,14 +51,15 @@ def _ending(step: Step, most: int) -> tuple[str, ...]:
     return tuple(reversed(lines))
 
 
-def _result(step: Step, log: tuple[str, ...], first: float) -> StepResult:
+def _result(step: Step, log: tuple[str, ...], first: float, took: float) -> StepResult:
+    """No step begins after the build's end or takes longer: ``took`` is by our clock, which nobody sets."""
     return StepResult(
         line=step.line,
         instruction=step.instruction,
         stage=step.stage,
         cached=step.cached,
-        started=None if step.started is None else round(max(step.started - first, 0.0), 4),
-        duration=None if step.duration is None else round(step.duration, 4),
+        started=None if step.started is None else round(min(max(step.started - first, 0.0), took), 4),
+        duration=None if step.duration is None else round(min(step.duration, took), 4),
         exit_code=step.exit_code,
         error=step.error[:_ERROR],
         log=log,

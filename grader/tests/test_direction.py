@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(grader.__file__).parent
 #: DESIGN.md, "The way of the data"; what stands on one line may import one another.
 ORDER: list[set[str]] = [
-    {"result", "errors", "files"},
+    {"result", "errors", "files", "redacted"},
     {"running", "scratch"},
     {"course"},
     {"submission"},

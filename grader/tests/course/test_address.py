@@ -39,7 +39,7 @@ def test_repositories(text: str, url: str, ref: str, pinned: bool) -> None:  # n
     found = parse(text)
     assert found is not None
     assert (found.kind, found.url, found.ref, found.pinned, found.remote) == ("git", url, ref, pinned, True)
-    assert parse(str(found)) == found
+    assert parse(found.typed) == found
 
 
 @pytest.mark.parametrize(

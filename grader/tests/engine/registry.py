@@ -40,8 +40,8 @@ class Registry:
     images as that has parties when all of them were asked.
     """
 
-    def __init__(self, architecture: str) -> None:
-        unpacked = layer()
+    def __init__(self, architecture: str, content: bytes) -> None:
+        unpacked = layer(content)
         packed = gzip.compress(unpacked, mtime=0)
         config = json.dumps(
             {
@@ -72,6 +72,8 @@ class Registry:
         self.manifest = manifest
         self.blobs = {_digest(blob): blob for blob in (config, packed)}
         self.faults: list[tuple[int, str]] = []
+        #: While it is set, no more than half of a layer is sent.
+        self.halved = threading.Event()
         self.silent = threading.Event()
         self.closing = threading.Event()
         self.meeting: threading.Barrier | None = None
@@ -80,9 +82,9 @@ class Registry:
 
 
 @contextmanager
-def serving(architecture: str) -> Iterator[Registry]:
-    """A registry that answers at ``host`` until the block ends."""
-    registry = Registry(architecture)
+def serving(architecture: str, content: bytes = b"from the registry") -> Iterator[Registry]:
+    """A registry that answers at ``host`` until the block ends; ``content`` is that of its image's only file."""
+    registry = Registry(architecture, content)
     server = _Server(registry)
     registry.host = f"127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -119,9 +121,19 @@ class _Handler(BaseHTTPRequestHandler):
         elif "/manifests/" in self.path:
             self._manifest(registry)
         elif "/blobs/" in self.path:
-            self._answer(200, registry.blobs[self.path.rpartition("/")[2]], "application/octet-stream")
+            self._blob(registry, registry.blobs[self.path.rpartition("/")[2]])
         else:
             self._answer(200, b"{}", "application/json")
+
+    def _blob(self, registry: Registry, blob: bytes) -> None:
+        if registry.halved.is_set() and self.command == "GET" and not blob.startswith(b"{"):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(blob)))
+            self.end_headers()
+            self.wfile.write(blob[: len(blob) // 2])
+            self.close_connection = True
+        else:
+            self._answer(200, blob, "application/octet-stream")
 
     def _manifest(self, registry: Registry) -> None:
         name = self.path.partition("/manifests/")[0]

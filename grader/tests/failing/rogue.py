@@ -42,6 +42,7 @@ class Rogue:
         self.fault: Fault | None = None
         self.struck = threading.Event()
         self.calls: list[str] = []
+        self.urls: list[str] = []
         self._engine = engine.removeprefix("unix://")
         self._gone = 0
         self._lock = threading.Lock()
@@ -124,6 +125,7 @@ class Rogue:
     def _answer(self, client: socket.socket, head: bytes, body: bytes) -> None:
         method, url = head.split(b" ", 2)[:2]
         kind = kind_of(method.decode(), url.decode())
+        self.urls.append(url.decode())
         way = self._way(kind)
         if way == "hang":
             while not self._closing.is_set() and client.recv(65536):
