@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -170,6 +171,27 @@ def test_it_starts_again_after_it_was_killed(home: private.Home) -> None:
     assert private.status(home).pid != first
     private.stop(home)
     assert str(home.data) not in mounts()
+
+
+@needs_dockerd
+def test_the_way_out_stays_the_same_whoever_comes_and_goes(home: private.Home) -> None:
+    def ip(*words: str) -> str:
+        return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+
+    def hardware() -> str:
+        return str(json.loads(ip("-json", "link", "show", home.bridge))[0]["address"])
+
+    port = f"{home.bridge}p"
+    bridge.ensure(home.bridge, (*bridge.SUBNETS, "10.214.80.0/20"))
+    try:
+        before = hardware()
+        ip("link", "add", port, "address", "00:00:00:00:00:01", "type", "veth", "peer", "name", f"{port}q")
+        ip("link", "set", port, "master", home.bridge)
+        assert hardware() == before
+        ip("link", "delete", port)
+        assert hardware() == before
+    finally:
+        bridge.remove(home.bridge)
 
 
 @needs_dockerd
