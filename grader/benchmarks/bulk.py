@@ -1,9 +1,14 @@
 """A class of the flagship, graded by `grader bulk` beside a shell loop of the same steps, one learner after the other.
 
-A third hand in the solution as it is, a third differ in the final stage, a third in the builder. The loop's steps are
-those of the benchmark `single`. Both begin with an engine that has built the solution once and none of the others: a
-number in each Dockerfile is new in every run. Goals: at least 4 times the loop's throughput on two cores, at most
-300 MB for the process; with 10 times the class the time grows with it.
+A third hand in the solution as it is. A third have a line of their own in the final stage, so that the packages are
+installed again for each of them. A third have one in the builder, before the packages are compiled: the dearest place,
+for nothing of the compiler's work can be shared, here or in the loop. The loop's steps are those of the benchmark
+`single`. Both begin with an engine that has built the solution once and none of the others: a number in each Dockerfile
+is new in every run. Goals: at least 4 times the loop's throughput on two cores, at most 300 MB for the process; with 10
+times the class the time grows with it.
+
+`cores busy` is the whole machine's, others' work included. Where it is close to all of them, there is nothing left to
+be gained but by building less.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +31,13 @@ from grader.benchmarks.single import SCRIPT, needed
 from grader.submission.files import collect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from grader.course.exercise import Exercise
 
 CLASS = 60
 RATIO, MEMORY = 4.0, 300
+_THIRDS = ("identical", "own final stage", "own builder")
 _FINAL, _BUILDER = "WORKDIR /app\n", "COPY requirements.txt .\n"
 
 
@@ -50,14 +57,19 @@ def main(size: int, *, ten_times: bool = False) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         _loop(exercise, _handed_in(exercise, solution, root / "warm", 1), env)
-        each = _loop(exercise, _handed_in(exercise, solution, root / "loop", size), env)
+        with _busy() as loops_cores:
+            each = _loop(exercise, _handed_in(exercise, solution, root / "loop", size), env)
         loop = sum(each)
-        ours, memory = _bulk(exercise, _handed_in(exercise, solution, root / "bulk", size), env)
+        place = _handed_in(exercise, solution, root / "bulk", size)
+        with _busy() as our_cores:
+            ours, memory = _bulk(exercise, place, env)
         print(f"engine: {engine.name} {engine.version}, {engine.endpoint}; {os.cpu_count()} cores")
         print(f"shell loop    {size:5} submissions  {loop:7.1f} s  {60 * size / loop:6.1f} a minute")
-        print(_spread(each))
+        print(_spread(each) + loops_cores[0])
+        print(_thirds(each))
         print(f"grader bulk   {size:5} submissions  {ours:7.1f} s  {60 * size / ours:6.1f} a minute")
-        print(_spread(_durations(root / "bulk-out")))
+        print(_spread(list(_durations(root / "bulk-out").values())) + our_cores[0])
+        print(_thirds(_by_learner(root / "bulk-out")))
         print(f"throughput, bulk / loop      {loop / ours:6.2f}   (goal: at least {RATIO:g} on two cores)")
         print(f"memory of the process        {memory[0]:6.0f} MB   (goal: at most {MEMORY})")
         print(f"with its workers             {memory[1]:6.0f} MB")
@@ -73,10 +85,43 @@ def _spread(each: Sequence[float]) -> str:
     return f"  of which a submission took {statistics.median(each):.1f} s (median), {max(each):.1f} s (the slowest)"
 
 
-def _durations(out: Path) -> list[float]:
-    """Seconds of each grading; learners who handed in the same share one."""
+def _thirds(each: Sequence[float]) -> str:
+    """The thirds side by side: where the time goes, and what is shared."""
+    told = (f"{name} {statistics.mean(each[place::3]):.1f} s" for place, name in enumerate(_THIRDS) if each[place::3])
+    return f"  on average: {', '.join(told)}"
+
+
+def _by_learner(out: Path) -> list[float]:
+    """Seconds that each learner took; of those who share a grading all but one took none."""
+    left = dict(_durations(out))
+    results = (json.loads(path.read_text(encoding="utf-8")) for path in sorted((out / "results").glob("*.json")))
+    return [left.pop(result["submission"]["digest"], 0.0) for result in results]
+
+
+def _durations(out: Path) -> Mapping[str, float]:
+    """Seconds of each grading, by what was graded; learners who handed in the same share one."""
     results = [json.loads(path.read_text(encoding="utf-8")) for path in (out / "results").glob("*.json")]
-    return list({result["submission"]["digest"]: result["duration"] for result in results}.values())
+    return {result["submission"]["digest"]: result["duration"] for result in results}
+
+
+@contextmanager
+def _busy() -> Iterator[list[str]]:
+    """How many cores were busy until the end of the block, in words; nothing where the system does not tell (Linux)."""
+    began, worked = time.perf_counter(), _worked()
+    told: list[str] = []
+    yield told
+    cores = (_worked() - worked) / (time.perf_counter() - began)
+    told.append(f"; cores busy {cores:.1f} of {os.cpu_count()}" if worked else "")
+
+
+def _worked() -> float:
+    """Seconds that all cores have worked since the machine was started (proc(5), `/proc/stat`)."""
+    try:
+        first = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _waiting, interrupts, soft = map(int, first[1:8])
+    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
 
 
 def _handed_in(exercise: Exercise, solution: Path, place: Path, size: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
 import shlex
@@ -29,6 +30,9 @@ def ensure(name: str, subnets: tuple[str, ...] = SUBNETS) -> None:
     if not _addresses(name):
         network = _first_free(subnets)
         _ip("address", "add", f"{network[1]}/{network.prefixlen}", "dev", name)
+    # Left to itself a bridge takes the lowest hardware address of its ports, and so another one whenever a container
+    # comes or goes: all others would lose their way out until they ask for it again, in half a minute.
+    _ip("link", "set", name, "address", _hardware(name))
     _ip("link", "set", name, "up")
     for subnet in _subnets(name):
         _add_rule("nat", "POSTROUTING", "--source", subnet, "!", "--out-interface", name, "--jump", "MASQUERADE")
@@ -43,6 +47,11 @@ def remove(name: str) -> None:
         return
     _remove_rules({name, *_subnets(name)})
     _ip("link", "delete", name)
+
+
+def _hardware(name: str) -> str:
+    """A hardware address of its own for a bridge: one that nobody has sold (IEEE 802, locally administered)."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, *hashlib.sha256(name.encode()).digest()[:5]))
 
 
 def mtu() -> int:

@@ -19,6 +19,7 @@ import yaml
 import grader
 from grader.bulk import remote
 from grader.engine import private
+from grader.engine.bridge import SUBNETS
 from grader.engine.leftovers import RUN
 from grader.result import silent
 from grader.tests.bulk.test_class import RUBRIC, arguments, classroom, rows, verdicts
@@ -39,7 +40,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /
 @contextmanager
 def engine_of_its_own(engine: Engine, folder: Path, bridge: str) -> Iterator[str]:
     """A private engine with one small base image, the same in all of them; where it answers."""
-    home = private.Home(run=folder / "run", data=folder / "data", bridge=bridge)
+    # Whoever tests beside us may have taken all of the usual subnets.
+    subnets = (*SUBNETS, "10.214.16.0/20", "10.214.64.0/20")
+    home = private.Home(folder / "run", folder / "data", bridge, subnets)
     try:
         endpoint = private.start(silent, home)
         source, new = cast("Any", engine.client), docker.APIClient(base_url=endpoint, version="1.41")

@@ -8,15 +8,20 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from grader.engine import private, room
+from grader.engine import build as building
+from grader.engine import cache, private, room
 from grader.engine.bridge import SUBNETS
 from grader.engine.connect import connect
 from grader.result import silent
+from grader.submission import context
+from grader.submission import dockerfile as dockerfiles
+from grader.submission.files import File
 from grader.tests.bulk.test_class import arguments, rows, verdicts
 from grader.tests.bulk.test_killed import GOOD, RUBRIC
 from grader.tests.cli.programs import PLAIN, command, course, until
@@ -24,6 +29,8 @@ from grader.tests.conftest import write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from grader.engine.connect import Engine as Connected
 
 #: Bytes of the engine's disk; the file that holds it is sparse.
 SIZE = 3_000_000_000
@@ -148,3 +155,32 @@ def test_a_full_disk_pauses_a_run_that_goes_on_when_there_is_room(
         assert verdicts(tmp_path / "out") < CLASS
         assert paused(process).startswith("the engine's disk is full: ")
     check_whole(process, tmp_path)
+
+
+def test_build_cache_is_kept_to_a_bound(own: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", private.endpoint(own.home))
+    engine = connect()
+    text = b"FROM scratch\nCOPY data /\n"
+    for number in range(4):
+        files = {"Dockerfile": File(text), "data": File(bytes([number]) * 5_000_000)}
+        packed, dockerfile = context.pack(files, limit=1 << 24), dockerfiles.parse(text)
+        built = building.build(engine, packed, dockerfile, building.Options())
+        cast("Any", engine.client).remove_image(built.image_id, force=True)
+    before = cached(engine)
+    assert before > 20_000_000
+    assert cache.prune(engine, 2 * before) == 0
+    # The engine lets go of what a build used a moment after its end.
+    until(partial(kept_to, engine, 12_000_000), "it is kept to the bound")
+    assert cached(engine) > 0
+    until(partial(kept_to, engine, 0), "all of it can go")
+
+
+def kept_to(engine: Connected, bound: int) -> bool:
+    """Prunes; whether no more is left than that."""
+    cache.prune(engine, bound)
+    return cached(engine) <= bound
+
+
+def cached(engine: Connected) -> int:
+    """Bytes of build cache."""
+    return sum(record["Size"] for record in cast("Any", engine.client).df()["BuildCache"] or ())

@@ -205,6 +205,27 @@ def test_a_stop_frees_what_an_engine_left_that_was_killed(home: private.Home) ->
 
 
 @needs_dockerd
+def test_the_way_out_stays_the_same_whoever_comes_and_goes(home: private.Home) -> None:
+    def ip(*words: str) -> str:
+        return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+
+    def hardware() -> str:
+        return str(json.loads(ip("-json", "link", "show", home.bridge))[0]["address"])
+
+    port = f"{home.bridge}p"
+    bridge.ensure(home.bridge, (*bridge.SUBNETS, "10.214.80.0/20"))
+    try:
+        before = hardware()
+        ip("link", "add", port, "address", "00:00:00:00:00:01", "type", "veth", "peer", "name", f"{port}q")
+        ip("link", "set", port, "master", home.bridge)
+        assert hardware() == before
+        ip("link", "delete", port)
+        assert hardware() == before
+    finally:
+        bridge.remove(home.bridge)
+
+
+@needs_dockerd
 def test_it_starts_again_when_its_bridge_is_gone(home: private.Home) -> None:
     private.start(silent, home)
     private.stop(home)
