@@ -164,10 +164,6 @@ class Maker:
             from grader.engine import trace  # noqa: PLC0415
 
             trace.prepare()
-        if self.engine:
-            # What an engine finished after its build had been given up is found only now.
-            with suppress(OSError):
-                leftovers.sweep(self.engine)
         from grader.engine import image, sandbox  # noqa: F401, PLC0415
 
         _ = self._request.checks

@@ -56,10 +56,12 @@ class Run:
 
 
 def remove(engine: Engine, run: Run) -> bool:
-    """Removes what ``run`` created and has not removed yet; whether all of it is gone, as far as the engine says."""
-    only = f"{RUN}={run.id}"
+    """Removes what ``run`` created and has not removed yet; whether all of it is gone, as far as the engine says.
+
+    What runs left that were killed goes with it, and what an engine finished only after its build was given up.
+    """
     with suppress(Exception):  # whatever an engine says that is not well: `clean` finds what is left
-        return not _remove(engine, only, keep_alive=False).stayed
+        return not _remove(engine, run).stayed
     return False
 
 
@@ -76,7 +78,7 @@ def clean(engine: Engine) -> list[str]:
 
 def sweep(engine: Engine) -> list[str]:
     """Removes what killed runs left, and nothing else. Returns what was removed."""
-    return _remove(engine, RUN, keep_alive=True).gone
+    return _remove(engine).gone
 
 
 def prune(engine: Engine, *, keep: int) -> int:
@@ -124,25 +126,31 @@ def _remove_images(engine: Engine, images: list[dict[str, Any]]) -> list[str]:
 
 
 class _Removed(NamedTuple):
-    """What was removed, and what could not be."""
+    """What was removed, and what was to be removed and could not be."""
 
     gone: list[str]
     stayed: list[str]
 
 
-def _remove(engine: Engine, label: str, *, keep_alive: bool) -> _Removed:
+def _remove(engine: Engine, run: Run | None = None) -> _Removed:
+    """What nobody will remove any more, and what ``run`` made."""
     client: Any = engine.client
-    found = _Removed([], [])
-    only = {"label": label}
+    found, others = _Removed([], []), _Removed([], [])
+    only = {"label": RUN}
     for container in client.containers(all=True, filters=only):
-        if not (keep_alive and _is_alive(container)):
+        if (mine := _is_of(container, run)) or not _is_alive(container):
             name = f"container {container['Id'][:12]}"
-            _try(found, name, partial(client.remove_container, container["Id"], force=True, v=True))
+            remove = partial(client.remove_container, container["Id"], force=True, v=True)
+            _try(found if mine or run is None else others, name, remove)
     for image in client.images(filters=only):
-        if not (keep_alive and _is_alive(image)):
+        if (mine := _is_of(image, run)) or not _is_alive(image):
             name = f"image {image['Id'].removeprefix('sha256:')[:12]}"
-            _try(found, name, partial(client.remove_image, image["Id"], force=True))
+            _try(found if mine or run is None else others, name, partial(client.remove_image, image["Id"], force=True))
     return found
+
+
+def _is_of(thing: dict[str, Any], run: Run | None) -> bool:
+    return run is not None and (thing.get("Labels") or {}).get(RUN) == run.id
 
 
 def _try(found: _Removed, name: str, remove: Callable[[], object]) -> None:
