@@ -17,7 +17,7 @@ from grader.engine.connect import connect
 from grader.result import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from grader.engine.connect import Engine
     from grader.engine.limits import Limits
@@ -39,13 +39,22 @@ def home() -> Iterator[private.Home]:
 
 
 @contextmanager
-def engine(limits: Limits, *, images: Engine | None = None) -> Iterator[tuple[private.Home, Engine]]:
-    """An engine that is held to ``limits``, with Debian's slim image of another one."""
+def engine(
+    limits: Limits, *, images: Engine | None = None, names: Sequence[str] = ("debian:bookworm-slim",)
+) -> Iterator[tuple[private.Home, Engine]]:
+    """An engine that is held to ``limits``, with some images of another one."""
     with home() as found, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", private.start(silent, found, limits))
         own = connect()
         if images is not None:
-            client: Any = own.client
-            client.load_image(images.client.get_image("debian:bookworm-slim"))
+            _copy(images, own, names)
+        patch.undo()
         yield found, own
         own.client.close()
+
+
+def _copy(source: Engine, target: Engine, names: Sequence[str]) -> None:
+    there: Any = source.client
+    here: Any = target.client
+    with there.get(there._url("/images/get"), params={"names": names}, stream=True) as packed:
+        here.load_image(packed.iter_content(1 << 20))
