@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.engine import disk, limits, room
+from grader.engine import disk, limits, loop, room
 from grader.engine.home import Home
 from grader.engine.install import find
 from grader.errors import EngineError, UsageError
@@ -100,6 +100,11 @@ def test_it_does_not_shrink(mounted: Home) -> None:
     disk.check(mounted, None)
 
 
+def test_it_is_no_larger_than_there_is_room(home: Home) -> None:
+    with pytest.raises(UsageError, match="does not fit"):
+        disk.check(home, 10**15)
+
+
 def test_a_device_that_a_killed_start_left_is_freed(mounted: Home) -> None:
     disk.unmount(mounted)
     subprocess.run(["losetup", "--find", str(mounted.image)], check=True)
@@ -113,7 +118,7 @@ def test_one_that_is_still_in_use_is_mounted_again_and_not_twice(
 ) -> None:
     with (mounted.data / "open").open("w") as file:
         with monkeypatch.context() as impatient:
-            impatient.setattr(disk, "_PATIENCE", 0.0)
+            impatient.setattr(loop, "_PATIENCE", 0.0)
             disk.unmount(mounted)
         with pytest.raises(EngineError, match="something uses it still"):
             disk.mount(mounted, 2 * SIZE, silent)
@@ -173,8 +178,8 @@ def test_what_does_not_fit_stays_where_it_is_and_is_told(home: Home, monkeypatch
 
 def test_a_carrying_over_that_fails_loses_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     old_data(home)
-    run = disk._run
-    monkeypatch.setattr(disk, "_run", lambda name, *rest: "no luck" if name == "cp" else run(name, *rest))
+    run = loop.run
+    monkeypatch.setattr(loop, "run", lambda name, *rest: "no luck" if name == "cp" else run(name, *rest))
     size, why = disk.mount(home, SIZE, silent)
     assert size is None
     assert "no luck" in why or "loop device" in why
@@ -211,7 +216,7 @@ def test_what_a_folder_held_without_its_disk_is_kept_beside_it(mounted: Home) ->
 def test_without_its_tools_there_is_none_and_it_is_told(
     home: Home, monkeypatch: pytest.MonkeyPatch, lacking: str
 ) -> None:
-    monkeypatch.setattr(disk, "find", lambda name: None if name == lacking else find(name))
+    monkeypatch.setattr(loop, "find", lambda name: None if name == lacking else find(name))
     size, why = disk.mount(home, None, silent)
     assert size is None
     assert lacking in why
@@ -225,7 +230,7 @@ def test_without_loop_devices_there_is_none_and_it_is_told(
     failing = tmp_path / "losetup"
     failing.write_text('#!/bin/sh\ncase "$*" in *--find*) echo cannot find an unused loop device >&2; exit 1; esac\n')
     failing.chmod(0o755)
-    monkeypatch.setattr(disk, "find", lambda name: str(failing) if name == "losetup" else find(name))
+    monkeypatch.setattr(loop, "find", lambda name: str(failing) if name == "losetup" else find(name))
     size, why = disk.mount(home, SIZE, silent)
     assert size is None
     assert why == "there is no loop device to be had: cannot find an unused loop device"
