@@ -231,7 +231,7 @@ class Sandbox:
             )
 
     def _state(self, container: str) -> Mapping[str, Any]:
-        return states.of(self._engine.client, container)
+        return states.of(self._engine, container)
 
 
 class _Gone:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
-from grader.engine import frames, library
-from grader.engine.client import Client, has
+from grader.engine import frames, library, state
+from grader.engine.client import Client, created, has
 from grader.engine.connect import API_VERSION
 from grader.engine.library import Library
 from grader.engine.run import _Output
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from pathlib import Path
+
+    from grader.tests.engine.building import Workshop
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
 UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
@@ -132,3 +135,16 @@ def test_an_answer_of_another_shape_is_none(answer: Any) -> None:
         has(answer, ("Id", "State"), "GET /x")
     assert has({"Id": 1, "State": 2, "More": 3}, ("Id", "State"), "GET /x")["More"] == 3
     assert has([], None, "GET /x") == []
+
+
+def test_an_engine_that_was_started_anew_is_known_by_its_process(workshop: Workshop) -> None:
+    engine = workshop.engine
+    if engine.name != "docker" or engine.process is None:
+        pytest.skip("the kernel does not tell who listens, or it says nothing")
+    assert state.listening(engine.endpoint) == engine.process
+    container = created(engine.client, "debian:bookworm-slim", ["true"], labels=workshop.run.labels)
+    engine.client.start(container)
+    engine.client.wait(container)
+    assert state.of(engine, container)["ExitCode"] == 0
+    with pytest.raises(EngineError, match="started anew"):
+        state.of(replace(engine, process=engine.process + 1), container)
