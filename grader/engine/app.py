@@ -92,7 +92,7 @@ class App:
         """Sends ``signal`` (`SIGTERM`) to PID 1, as `docker stop` does, and kills it when it still runs after that."""
         began = time.monotonic()
         self._kill(signal)
-        while (state := states.of(self.engine.client, self.container)).get("Running"):
+        while (state := states.of(self.engine, self.container)).get("Running"):
             if time.monotonic() - began > within:
                 log = self.log()
                 self._kill("SIGKILL")
@@ -122,7 +122,7 @@ class App:
         try:
             self.engine.client.kill(self.container, signal)
         except sdk.errors.APIError as error:
-            if states.of(self.engine.client, self.container).get("Running"):
+            if states.of(self.engine, self.container).get("Running"):
                 raise EngineError(f"The engine does not send {signal}: {error.explanation}", "Grade again.") from error
 
     def _beside(self, do: Callable[[], T]) -> T:
@@ -158,7 +158,7 @@ class App:
         try:
             yield
         except EngineError:
-            state = states.of(self.engine.client, self.container)
+            state = states.of(self.engine, self.container)
             if state.get("Running"):
                 raise
             raise exited(state, self.log()) from None

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from grader.engine import install, private, sdk
+from grader.engine import install, private, sdk, state
 from grader.engine.client import Client, serves, whole
 from grader.errors import EngineError, UsageError
 from grader.result import EngineResult, Progress, ProgressEvent, silent
@@ -50,6 +49,8 @@ class Engine:
     private: bool = False
     local: bool = False
     runtime: str = ""
+    #: The process that listens there, where the kernel tells; another one later is an engine that was started anew.
+    process: int | None = None
 
     @property
     def result(self) -> EngineResult:
@@ -202,11 +203,8 @@ def _context_tls(folder: Path, *, verify: bool) -> sdk.tls.TLSConfig | None:
 
 
 def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
-    if candidate.endpoint.startswith("unix://"):
-        # The SDK leaks a socket that nobody serves, and says of it what only its authors understand.
-        with socket.socket(socket.AF_UNIX) as door:
-            door.settimeout(PING_TIMEOUT)
-            door.connect(candidate.endpoint.removeprefix("unix://"))
+    # The SDK leaks a socket that nobody serves, and says of it what only its authors understand.
+    process = state.listening(candidate.endpoint) if candidate.endpoint.startswith("unix://") else None
     client = _client(candidate)
     try:
         facts: Any = client.version(api_version=False)
@@ -223,6 +221,7 @@ def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
             endpoint=candidate.endpoint,
             private=is_private or candidate.endpoint == private.endpoint(),
             local=_is_root_on_linux() and candidate.endpoint.startswith("unix://"),
+            process=process,
         )
     except (KeyError, TypeError, AttributeError, sdk.requests.exceptions.InvalidJSONError) as error:
         client.close()

@@ -86,7 +86,7 @@ def in_image(engine: Engine, image: str, labels: Mapping[str, str], command: Com
     container = ""
     try:
         container = created(engine.client, image, **options)
-        done = _run(engine.client, container, command)
+        done = _run(engine, container, command)
         if engine.name == "docker":
             _complete(engine.client, container, done)
         return done  # noqa: TRY300  # what raises is all of it
@@ -99,12 +99,13 @@ def in_image(engine: Engine, image: str, labels: Mapping[str, str], command: Com
                 engine.client.remove_container(container, force=True, v=True)
 
 
-def _run(client: Any, container: str, command: Command) -> Finished:
+def _run(engine: Engine, container: str, command: Command) -> Finished:
+    client: Any = engine.client
     output = _Output(frames.attached(client, container), command.limit)
     began = time.monotonic()
     try:
         client.start(container)
-        ended = _ends(client, container, command.within)
+        ended = _ends(engine, container, command.within)
         elapsed = time.monotonic() - began
         if not ended:
             # It may end by itself at this very moment.
@@ -114,7 +115,7 @@ def _run(client: Any, container: str, command: Command) -> Finished:
     finally:
         output.close()
     output.check()
-    state = states.of(client, container)
+    state = states.of(engine, container)
     if ended and state["Running"]:
         raise EngineError("The engine said that a command had ended, and it runs", "Grade again.", where=container)
     code = int(state["ExitCode"]) if ended else None
@@ -134,8 +135,9 @@ def _complete(client: Any, container: str, done: Finished) -> None:
         raise EngineError("The engine lost a part of what a command printed", "Grade again.", where=container)
 
 
-def _ends(client: Any, container: str, within: float) -> bool:
+def _ends(engine: Engine, container: str, within: float) -> bool:
     """Whether a container ends in time; the engine itself is waited for, which is told at once."""
+    client: Any = engine.client
     began = time.monotonic()
     try:
         client.wait(container, timeout=max(0.001, within))
@@ -144,7 +146,7 @@ def _ends(client: Any, container: str, within: float) -> bool:
         # that one does not wait so long, and what it ran may have gone with it.
         if time.monotonic() - began < within * _NEARLY:
             raise
-        return not states.of(client, container)["Running"]
+        return not states.of(engine, container)["Running"]
     return True
 
 

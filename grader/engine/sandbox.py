@@ -11,7 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import fences, run, sdk
+from grader.course.units import human_time
+from grader.engine import fences, run, sdk, starved
 from grader.engine import state as states
 from grader.engine.app import App, exited, last_lines
 from grader.engine.client import created
@@ -211,12 +212,26 @@ class Sandbox:
                     raise exited(state, last_lines(self._engine, container))
             if watch.ready(namespace, deadline):
                 return
-            if now > deadline or watch.settled(now):
+            if watch.settled(now):
+                raise watch.failure(last_lines(self._engine, container))
+            if now > deadline:
+                self._check_time(container, options)
                 raise watch.failure(last_lines(self._engine, container))
             time.sleep(_LOOK_EVERY)
 
+    def _check_time(self, container: str, options: Options) -> None:
+        """Raises ``EngineError`` when the app was not ready because others had the processors."""
+        waited = starved.waited(container, options.patience) if self._enters else None
+        if waited is not None:
+            raise EngineError(
+                f"The app was not ready after {human_time(options.patience)}, and the machine gave it no time: "
+                f"for {human_time(round(waited, 1))} of that it waited for a processor",
+                "Nothing is counted against it. Grade again when the machine has less to do, or fewer at once.",
+                log=last_lines(self._engine, container),
+            )
+
     def _state(self, container: str) -> Mapping[str, Any]:
-        return states.of(self._engine.client, container)
+        return states.of(self._engine, container)
 
 
 class _Gone:

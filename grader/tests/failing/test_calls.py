@@ -111,7 +111,9 @@ def calls(found: Scene) -> list[str]:
 
 
 def test_every_call_is_looked_at_below(here: Scene) -> None:
-    assert set(calls(here)) == set(HERE)
+    made = set(calls(here))
+    # With some image stores an engine on this machine, too, is asked for the files.
+    assert set(HERE) <= made <= set(HERE) | set(ELSEWHERE)
 
 
 def test_every_call_to_an_engine_elsewhere_is_looked_at_too(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from grader.cli.grade import exit_code
-from grader.engine import pull
+from grader.engine import bases, pull
 from grader.errors import ExitCode
 from grader.result import Fault, Status
 from grader.tests.engine.registry import Registry, serving
@@ -43,7 +44,8 @@ def registry(engine: Engine) -> Iterator[Registry]:
     ],
     ids=["401", "404", "429", "503", "half a layer"],
 )
-def test_a_registry_that_fails_is_told_and_passes(
+def test_a_registry_that_fails_is_told_and_passes(  # noqa: PLR0917  # what it takes
+    engine: Engine,
     registry: Registry,
     grade: Grade,
     monkeypatch: pytest.MonkeyPatch,
@@ -55,6 +57,10 @@ def test_a_registry_that_fails_is_told_and_passes(
     registry.faults = [fault] * 50 if fault else []
     if fault is None:
         registry.halved.set()
+        if engine.at_least(23):
+            # Newer engines try for minutes by themselves; the time for pulling is over before that.
+            monkeypatch.setattr(bases, "ensure", partial(bases.ensure, timeout=3.0))
+            told = ("did not answer in time", "Check the network")
 
     def graded() -> GradeResult:
         return grade(f"FROM {reference}\nLABEL a=b\n", [{"check": "size", "max": "1MB"}], base_images=(reference,))
@@ -71,4 +77,5 @@ def test_a_registry_that_fails_is_told_and_passes(
     assert told[1] in result.problem.fix
     registry.faults = []
     registry.halved.clear()
+    monkeypatch.undo()
     assert graded().status is Status.PASSED
