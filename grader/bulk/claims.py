@@ -87,7 +87,7 @@ class Claims:
         except TimeoutError:
             return True
         except OSError:
-            return False  # gone meanwhile
+            return self._file(run).exists()  # gone meanwhile, or another user's: then it is not ours to judge
         lock.release()
         return False
 

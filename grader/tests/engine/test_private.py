@@ -222,6 +222,7 @@ def test_the_way_out_stays_the_same_whoever_comes_and_goes(home: private.Home) -
         ip("link", "delete", port)
         assert hardware() == before
     finally:
+        subprocess.run(["ip", "link", "delete", port], capture_output=True, check=False)
         bridge.remove(home.bridge)
 
 
