@@ -139,7 +139,7 @@ class App:
                 return do()
             except NotStartedError as error:
                 self._check_engine()
-                if not (state := states.of(self.engine.client, self.container)).get("Running"):
+                if not (state := states.of(self.engine, self.container)).get("Running"):
                     raise exited(state, self.log()) from None
                 raise AppError(
                     f"Nothing can be started beside the app, which may be what ends it: {error.said}",

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="engines are faked on unix sockets")
 VERSION = {"Version": "28.0.0", "ApiVersion": "1.48", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
 REFUSED = b'{"message": "Get \\"https://registry/v2/\\": dial tcp: lookup registry: no such host"}'
-IMAGE = {"Id": "sha256:ab", "Architecture": "arm64", "Config": {"Labels": {}}, "RepoTags": ["python:3.11"]}
+IMAGE = {
+    "Id": "sha256:ab",
+    "Architecture": "arm64",
+    "Config": {"Labels": {}},
+    "RepoTags": ["python:3.11"],
+    "RootFS": {"Type": "layers", "Layers": ["sha256:cd"]},
+}
 
 
 @contextmanager

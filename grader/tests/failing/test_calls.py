@@ -28,6 +28,7 @@ EVERY = bool(os.environ.get("GRADER_EVERY_FAULT"))
 #: The calls of a grading on the engine's own machine, and the checks that make them.
 HERE: dict[str, tuple[str, ...]] = {
     "GET /version": ("size",),
+    "GET /info": ("size",),
     "GET /images/*/json": ("size",),
     "POST /build": ("size",),
     "POST /containers/create": ("http",),
