@@ -160,7 +160,7 @@ def _present(wanted: Sequence[str], archive: Path | None, *, refresh: bool, yes:
     return present
 
 
-@click.command()
+@click.command(short_help="Removes what killed runs of the grader left.")
 @click.option("--stand-ins", is_flag=True, help="Remove the stand-ins of base images too.")
 def clean(*, stand_ins: bool) -> None:
     """Removes what killed runs of the grader left in the engine, and among temporary files."""
