@@ -47,7 +47,9 @@ class Background:
         """Waits for all of it, this long at most."""
         deadline = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            # An interruption may come before one that is in the list has begun.
+            with suppress(RuntimeError):
+                thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def signals() -> tuple[signal.Signals, ...]:

@@ -45,12 +45,23 @@ def _imported(module: str) -> ModuleType:
     import importlib  # noqa: PLC0415  # as late as all else
 
     if module not in _WHOLE and threading.current_thread() is threading.main_thread():
-        thread = threading.Thread(target=importlib.import_module, args=(module,), name="import", daemon=True)
+        thread = threading.Thread(target=_import, args=(module,), name="import", daemon=True)
         thread.start()
         thread.join()
-    found = importlib.import_module(module)
+    _import(module)
     _WHOLE.add(module)
-    return found
+    return importlib.import_module(module)
+
+
+def _import(module: str) -> None:
+    """One at a time: two threads in the middle of packages that import each other get halves of them."""
+    import importlib  # noqa: PLC0415
+
+    with _ONE:
+        importlib.import_module(module)
+
+
+_ONE = threading.Lock()
 
 
 #: Modules that were imported to their end.

@@ -114,3 +114,16 @@ def test_when_nothing_goes_on_asking_ends_nothing() -> None:
     stop.ask()
     with Interruption(stop):
         pass
+
+
+def test_work_that_an_interruption_kept_from_beginning_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_self: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    background = Background()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            background.start(lambda: None)
+    assert not background.busy()
+    background.join(1.0)
