@@ -6,7 +6,7 @@ it was.
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -85,7 +85,7 @@ class _Grading:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._rubric = request.rubric
-        self._maker = Maker(request, fresh=secrets.token_hex(8))
+        self._maker = Maker(request, fresh=os.urandom(8).hex())
         self._started = datetime.now(UTC)
         self._began = time.monotonic()
         self._phases: dict[str, float] = {}
@@ -115,18 +115,18 @@ class _Grading:
     def _work(self) -> tuple[CheckResult, ...]:
         if self._request.stop:
             self._request.stop.arm()
-        made = self._make()
-        request = self._request
-        verdicts = judging.verdicts(self._maker.subject, request.checks, request.progress)
+        request, maker = self._request, self._maker
         found: list[tuple[CheckResult, ...]] = []
-        if made:
+        verdicts: Iterator[tuple[CheckResult, ...]] | None = None
+        if self._make():
             with self._phase("start"):
-                self._maker.start()
+                maker.start()
                 # What needs no more than the files is judged while the app starts.
+                verdicts = judging.verdicts(maker.subject, request.checks, request.progress)
                 found += islice(verdicts, _readers(request.checks))
-                self._maker.started()
+                maker.started()
         with self._phase("checks"):
-            found += verdicts
+            found += verdicts or judging.verdicts(maker.subject, request.checks, request.progress)
             self._image = self._image_result()
             self._app = self._app_result()
         return tuple(result for each in found for result in each)

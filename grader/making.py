@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from grader.checks.subject import Parts, Subject
 from grader.course import wheelhouse
 from grader.engine import bases as base_images
 from grader.engine import build as building
-from grader.engine import frontend, leftovers, unfenced
+from grader.engine import frontend, leftovers
 from grader.engine.buildsecrets import Secrets
 from grader.errors import GraderError, RubricError, SubmissionError
 from grader.request import Seen
@@ -65,6 +66,8 @@ class Maker:
         own = {"BUILDKIT_CACHE_MOUNT_NS": f"grader-{self._run.id}"}
         self._args = own | {name: text.replace("{fresh}", fresh) for name, text in self._settings.build_args.items()}
         self._background = Background()
+        #: The engine has been asked to start the app, or never will be.
+        self._asked_to_start = threading.Event()
         self._stages: dict[str, Subject] = {}
         self.submission: Part[Submission] = Part(self._collect)
         self.engine: Engine | None = None
@@ -75,7 +78,7 @@ class Maker:
         self._ready: Part[Engine] = Part(partial(_faulted, self._connect))
         self._sandbox: Part[Sandbox] = Part(partial(_faulted, self._prepare_sandbox))
         self._context: Part[Context] = Part(self._pack)
-        self._missing_fences: Part[tuple[str, ...]] = Part(lambda: unfenced.names(self._ready.get()))
+        self._missing_fences: Part[tuple[str, ...]] = Part(self._find_missing_fences)
         self.subject = self._subject(Part(self._parse), "")
 
     # --- phases -----------------------------------------------------------------------------------------------------
@@ -91,17 +94,23 @@ class Maker:
     def build(self) -> None:
         """Builds the image; what comes after it is loaded and prepared meanwhile."""
         self._background.start(self._load_what_comes_after)
-        self._missing_fences.begin(self._background)
         if self._wants_app():
             self._sandbox.begin(self._background)
         _ = self.subject.build
 
     def start(self) -> None:
-        """Begins to read the image and to start the app, if a check asks for it; checks tell what went wrong."""
+        """Begins to start the app, if a check asks for it, and to read the image; checks tell what went wrong.
+
+        In this order: to start an app is to wait for the engine, and to read is work that would delay asking it.
+        """
         parts = self.subject.parts
-        parts.image.begin(self._background)
         if self._wants_app():
             parts.app.begin(self._background)
+            # In slices: on Windows a bare wait cannot be interrupted.
+            while not self._asked_to_start.wait(0.2):
+                pass
+        parts.image.begin(self._background)
+        self._missing_fences.begin(self._background)
 
     def started(self) -> None:
         """Waits for what `start` has begun."""
@@ -166,7 +175,9 @@ class Maker:
             trace.prepare()
         from grader.engine import image, sandbox  # noqa: F401, PLC0415
 
-        _ = self._request.checks
+        if not self._wants_app():
+            # Else the start of the app is the time for it, of which there is more.
+            _ = self._request.checks
 
     def _wants_app(self) -> bool:
         only = self._request.only
@@ -180,7 +191,12 @@ class Maker:
         if image.config.get("User"):
             image.check_accounts()
         sandbox = self._sandbox.get()
-        return self._as_it_starts(image, lambda: sandbox.start(image.id, options, progress=self._request.progress))
+
+        def tell(event: ProgressEvent) -> None:
+            self._asked_to_start.set()
+            self._request.progress(event)
+
+        return self._as_it_starts(image, lambda: sandbox.start(image.id, options, progress=tell))
 
     def run(self, image: Image, args: Sequence[str], **options: Any) -> Finished:
         """Runs a command in a container of ``image``; ``options`` are those of `engine.run.Command`."""
@@ -224,11 +240,22 @@ class Maker:
         build = Part(partial(_faulted, lambda: self._built(self.submission.get().files, target=target)))
         unread = Part(lambda: self._image(build.get(), dockerfile.get()))
         image = Part(partial(_faulted, lambda: _read(unread.get())))
-        app = Part(partial(_faulted, lambda: self.start_app(_startable(unread, image))))
+        app = Part(partial(_faulted, lambda: self._started(unread, image)))
         exercise = self._request.exercise
         files = Part(lambda: self.submission.get().files)
         parts = Parts(files, dockerfile, self._context, build, image, app)
         return Subject(self._fresh, parts, self, exercise.path, exercise.starter, self._secrets.values)
+
+    def _find_missing_fences(self) -> tuple[str, ...]:
+        from grader.engine import unfenced  # noqa: PLC0415  # while the app starts there is time
+
+        return unfenced.names(self._ready.get())
+
+    def _started(self, unread: Part[Image], read: Part[Image]) -> App:
+        try:
+            return self.start_app(_startable(unread, read))
+        finally:
+            self._asked_to_start.set()
 
     def _collect(self) -> Submission:
         settings = self._settings

@@ -8,7 +8,6 @@ they carry `grader.cache`, stay, and are bounded in number.
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -47,7 +46,7 @@ class Run:
     @classmethod
     def new(cls) -> Run:
         """A run that nothing in the engine belongs to yet."""
-        return cls(secrets.token_hex(8))
+        return cls(os.urandom(8).hex())
 
     @property
     def labels(self) -> dict[str, str]:

@@ -82,13 +82,12 @@ class Sandbox:
     def start(self, image: str, options: Options, *, progress: Progress = silent) -> App:
         """An app that has answered. Raises ``AppError`` when it does not, ``EngineError`` when the engine fails."""
         began = time.monotonic()
-        progress(ProgressEvent("start", "starting the image, waiting for its app"))
-        container, namespace = self._running(image, options)
+        container, namespace = self._running(image, options, progress)
         if namespace is None and not self._closed:
             # An engine in a VM, or a grader in a container: its processes are not this machine's.
             self._enters = False
             self._remove(container)
-            container, namespace = self._running(image, options)
+            container, namespace = self._running(image, options, progress)
         if namespace is None:
             raise EngineError("The app's network cannot be reached", "Grade again; `grader doctor` tells more.")
         self._wait(container, namespace, options, began)
@@ -124,10 +123,11 @@ class Sandbox:
 
     # --- starting ---
 
-    def _running(self, image: str, options: Options) -> tuple[str, Namespace | None]:
+    def _running(self, image: str, options: Options, progress: Progress) -> tuple[str, Namespace | None]:
         """A started container and the way to its app; None when there is none from here."""
         probe = self._take_probe(options)
         container = self._create(image, options, probe)
+        progress(ProgressEvent("start", "starting the image, waiting for its app"))
         try:
             self._engine.client.start(container)
         except sdk.errors.APIError as error:
