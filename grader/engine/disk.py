@@ -166,7 +166,8 @@ def _copy(home: Home, made: Path) -> None:
             failed = failed or f"{place} could not be unmounted"
         if failed:
             raise loop.NoDiskError(
-                f"what is in {home.data}, from an older version of the grader, was not copied: {failed}"
+                f"what is in {home.data}, from an older version of the grader, was not copied: {failed[-160:]}; after "
+                "`grader clean --cache`, which removes what builds left, `grader engine stop` and `start` try it again"
             )
     finally:
         if is_mounted(place):

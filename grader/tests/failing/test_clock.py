@@ -69,7 +69,10 @@ def test_a_clock_that_jumps_in_a_build_makes_no_impossible_times(jump: float) ->
 
 
 def test_the_limits_are_kept_by_a_clock_that_nobody_sets() -> None:
-    """What the time of day is used for: names of copies, the start of a result, the age of a look at a registry."""
+    """What the time of day is used for: names of copies, the start of a result, the age of a look at a registry.
+
+    And whether what the kernel killed was killed since a step began, which an engine tells by the time of day.
+    """
     from grader.tests.test_direction import ROOT, sources  # noqa: PLC0415  # the list of our own files
 
     asking = {
@@ -81,6 +84,7 @@ def test_the_limits_are_kept_by_a_clock_that_nobody_sets() -> None:
         "cli/engine.py",
         "cli/watching.py",
         "engine/bases.py",
+        "engine/kernel.py",
         "grading.py",
         "learn/folder.py",
         "learn/progress.py",
