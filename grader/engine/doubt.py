@@ -8,12 +8,11 @@ passed. When it fails in the same way again it is the learner's.
 
 from __future__ import annotations
 
-import shutil
+import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.engine import blame, network
+from grader.engine import blame, network, room
 from grader.engine.blame import DoubtfulError
 from grader.errors import EngineError
 from grader.result import ProgressEvent, silent
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 #: With fewer free bytes than this a build may well have failed for want of disk.
 _LITTLE_SPACE = 2_000_000_000
+#: Seconds that an engine may take to free what a step that failed has left.
+_FREED_WITHIN = 10.0
 #: MB that a control writes where the engine's disk cannot be seen.
 _WRITES = 256
 
@@ -67,17 +68,20 @@ class Doubt:
             raise blame.no_network(step)
         return self._again(build) if _reuses(build) else build
 
-    def _again(self, first: Build) -> Build:
-        """The build once more, with the same time; what it says of itself is not believed any more."""
+    def _again(self, first: Build, tries: int = 2) -> Build:
+        """The build once more, with the same time; in the end what it says of itself is not believed any more.
+
+        A disk may have been filled by another build, once more: not each time that there was room in between.
+        """
         without = " without the cache" if _reuses(first) else ""
         self._tell(f"all is well there; building again{without}")
         options = replace(self.options, cache=False) if without else self.options
         try:
             return self.attempt(self.context, self.dockerfile, options, self.progress)
         except DoubtfulError as error:
-            if error.build is None:
+            if error.build is None or (error.kind == "disk" and self._is_full(error.step)):
                 raise
-            return error.build
+            return self._again(error.build, tries - 1) if error.kind == "disk" and tries > 1 else error.build
 
     def _unreached(self, step: Step) -> bool:
         """Whether a step of ours cannot fetch anything either; where that cannot be found out, it is not the reason."""
@@ -88,10 +92,14 @@ class Doubt:
         return False
 
     def _is_full(self, step: Step) -> bool:
-        root = Path(self.engine.client.info().get("DockerRootDir") or "/nowhere")
-        if self.engine.local and root.is_dir():
-            return shutil.disk_usage(root).free < _LITTLE_SPACE
-        return self._fails(f"head -c {_WRITES}000000 /dev/zero > /control || exit {network.UNREACHED}", step)
+        """An engine frees what a failed step has written, and takes a moment for it."""
+        deadline = time.monotonic() + _FREED_WITHIN
+        while (found := room.of(self.engine)) and (found.full or found.free < _LITTLE_SPACE):
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(0.1)
+        writes = f"head -c {_WRITES}000000 /dev/zero > /control || exit {network.UNREACHED}"
+        return found is None and self._fails(writes, step)
 
     def _starts_nothing(self, step: Step) -> bool:
         return self._fails(":", step)

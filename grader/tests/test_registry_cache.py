@@ -8,7 +8,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,9 +38,7 @@ def empty(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     with own.home() as home:
         monkeypatch.setenv("DOCKER_HOST", private.start(silent, home))
         other = connect()
-        source, new = cast("Any", engine.client), cast("Any", other.client)
-        with source.get(source._url("/images/get"), params={"names": BASES}, stream=True) as images:
-            new.load_image(images.iter_content(1 << 20))
+        own.copy(engine, other.client, BASES)
         yield other
 
 

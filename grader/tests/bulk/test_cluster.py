@@ -10,7 +10,7 @@ import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import docker
 import pytest
@@ -25,6 +25,7 @@ from grader.result import silent
 from grader.tests.bulk.test_class import RUBRIC, arguments, classroom, rows, verdicts
 from grader.tests.cli.programs import PLAIN, course, run, start, until
 from grader.tests.conftest import write_files
+from grader.tests.engine import own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +46,8 @@ def engine_of_its_own(engine: Engine, folder: Path, bridge: str) -> Iterator[str
     home = private.Home(folder / "run", folder / "data", bridge, subnets)
     try:
         endpoint = private.start(silent, home)
-        source, new = cast("Any", engine.client), docker.APIClient(base_url=endpoint, version="1.41")
-        with source.get(source._url("/images/get"), params={"names": [BASE]}, stream=True) as images:
-            cast("Any", new).load_image(images.iter_content(1 << 20))
+        new = docker.APIClient(base_url=endpoint, version="1.41")
+        own.copy(engine, new, (BASE,))
         new.close()
         yield endpoint
     finally:

@@ -40,21 +40,31 @@ def home() -> Iterator[private.Home]:
 
 @contextmanager
 def engine(
-    limits: Limits, *, images: Engine | None = None, names: Sequence[str] = ("debian:bookworm-slim",)
+    limits: Limits,
+    *,
+    images: Engine | None = None,
+    names: Sequence[str] = ("debian:bookworm-slim",),
+    chosen: bool = True,
 ) -> Iterator[tuple[private.Home, Engine]]:
-    """An engine that is held to ``limits``, with some images of another one."""
+    """An engine that is held to ``limits``, with some images of another one; ``chosen`` by DOCKER_HOST meanwhile."""
     with home() as found, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", private.start(silent, found, limits))
         own = connect()
         if images is not None:
-            _copy(images, own, names)
-        patch.undo()
+            copy(images, own.client, names)
+        if not chosen:
+            patch.undo()
         yield found, own
         own.client.close()
 
 
-def _copy(source: Engine, target: Engine, names: Sequence[str]) -> None:
+def copy(source: Engine, client: Any, names: Sequence[str]) -> None:
+    """Takes images over from one engine to that of another client."""
     there: Any = source.client
-    here: Any = target.client
+    here = getattr(client, "library", client)
     with there.get(there._url("/images/get"), params={"names": names}, stream=True) as packed:
-        here.load_image(packed.iter_content(1 << 20))
+        # To its end: an engine gives up when nobody listens any more, and the library does not.
+        loaded = here.post(here._url("/images/load"), data=packed.iter_content(1 << 20), stream=True, timeout=300)
+        told = [line for line in loaded.iter_lines() if b"error" in line]
+    assert loaded.ok, loaded.status_code
+    assert not told, told

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from grader.engine import bases, install, keep, pull, standin
+from grader.engine import bases, install, keep, leftovers, pull, standin
 from grader.engine.pull import PullError, Trouble
 from grader.engine.standin import layer, making, recipe, unpack
 from grader.errors import EngineError, ExitCode
 from grader.result import Fault, ProgressEvent, silent
 from grader.tests.cli import programs
-from grader.tests.engine.registry import Registry, serving
+from grader.tests.engine.registry import LABELS, Registry, serving
 from grader.tests.engine.registry import layer as tiny_layer
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def registry(engine: Engine) -> Iterator[Registry]:
         pytest.skip("the engine does not see this machine's 127.0.0.1, or wants TLS there")
     with serving(engine.platform.split("/")[1]) as found:
         yield found
-        for image in engine.client.images(filters={"label": "grader.run=test-registry"}):
+        for image in engine.client.images(filters={"label": f"{leftovers.RUN}={LABELS[leftovers.RUN]}"}):
             engine.client.remove_image(image["Id"], force=True)
 
 
@@ -70,7 +70,7 @@ def run(engine: Engine, image: str, *command: str, entrypoint: str | None = None
         image,
         list(command),
         entrypoint=entrypoint,
-        labels={"grader.run": "test-bases"},
+        labels=LABELS,
     )["Id"]
     try:
         client.start(container)
@@ -85,7 +85,7 @@ def run(engine: Engine, image: str, *command: str, entrypoint: str | None = None
 
 def tagged(engine: Engine, reference: str, labels: dict[str, str]) -> str:
     """Give the engine a tiny image of this name; returns its id."""
-    changes = [f"LABEL {key}={value}" for key, value in {"grader.run": "test-bases", **labels}.items()]
+    changes = [f"LABEL {key}={value}" for key, value in (LABELS | labels).items()]
     # Podman does not look at a tag that is given apart from the name.
     engine.client.import_image_from_data(tiny_layer(b"local"), reference, None, changes)
     found = standin.inspect(engine, reference)

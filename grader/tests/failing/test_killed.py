@@ -28,6 +28,7 @@ from grader.engine.leftovers import OWNER
 from grader.result import silent
 from grader.tests.cli.programs import PLAIN
 from grader.tests.conftest import exercise_folder, write_files
+from grader.tests.engine import own
 from grader.tests.failing.scenes import APP
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ def place(engine: Engine) -> Iterator[Place]:
         try:
             endpoint = private.start(silent, home)
             client = docker.APIClient(base_url=endpoint, version="1.41", timeout=120)
-            library: Any = client
-            library.load_image(b"".join(engine.client.get_image(BASE)))
+            own.copy(engine, client, (BASE,))
             app = {"port": 5000, "ready": {"within": "60s"}}
             folder = exercise_folder(root, CHECKS, app=app, base_images=(BASE,), own={"app.pl": APP})
             write_files(folder, {"test_it.py": "def test_it(image):\n    assert image.files\n"})

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from grader.cli.grade import exit_code
-from grader.engine import bases, pull
+from grader.engine import bases, leftovers, pull
 from grader.errors import ExitCode
 from grader.result import Fault, Status
-from grader.tests.engine.registry import Registry, serving
+from grader.tests.engine.registry import LABELS, Registry, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def registry(engine: Engine) -> Iterator[Registry]:
     # No engine has its layer yet.
     with serving(engine.platform.split("/")[1], os.urandom(1000)) as found:
         yield found
-        for image in engine.client.images(filters={"label": "grader.run=test-registry"}):
+        for image in engine.client.images(filters={"label": f"{leftovers.RUN}={LABELS[leftovers.RUN]}"}):
             engine.client.remove_image(image["Id"], force=True)
 
 
@@ -40,7 +40,13 @@ def registry(engine: Engine) -> Iterator[Registry]:
         ((404, "MANIFEST_UNKNOWN"), ("The registry has no image", "Check the name and the tag")),
         ((429, "TOOMANYREQUESTS"), ("too many pulls", "Wait")),
         ((503, "UNAVAILABLE"), ("trying again did not help", "Try later")),
-        (None, ("trying again did not help", "Try later")),
+        pytest.param(
+            None,
+            ("trying again did not help", "Try later"),
+            marks=pytest.mark.skipif(
+                not os.environ.get("GRADER_EVERY_FAULT"), reason="an engine itself tries for more than a minute"
+            ),
+        ),
     ],
     ids=["401", "404", "429", "503", "half a layer"],
 )

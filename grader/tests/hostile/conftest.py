@@ -29,5 +29,6 @@ def engine(engine: Engine) -> Iterator[Engine]:  # the suite's, which it takes t
     if not engine.private or not private.available():
         yield engine
         return
-    with own.engine(Limits(disk=8 * GB, memory=1 * GB, processes=128), images=engine, names=BASES) as (_, found):
+    limits = Limits(disk=8 * GB, memory=1 * GB, processes=256)
+    with own.engine(limits, images=engine, names=BASES, chosen=False) as (_, found):
         yield found

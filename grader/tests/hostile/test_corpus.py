@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
 EVERY = list(cases.every())
 
 
+#: It leaves behind what it held at most; what the kernel tells of a child's memory is also that of who began it.
+GRADE = """
+import atexit, pathlib
+atexit.register(lambda: pathlib.Path("memory").write_text(pathlib.Path("/proc/self/status").read_text()))
+from grader.cli import grade_main
+grade_main()
+"""
+
+
 @dataclass(frozen=True)
 class Graded:
     """What became of it. ``memory`` is the most MB that the grader held, ``took`` seconds."""
@@ -44,18 +54,24 @@ def grade(case: Case, engine: Engine, root: Path) -> Graded:
     """Grades a case in a process of its own, which is ended when it takes longer than the case allows."""
     case.hand_in(root / "learner")
     asked = [case.exercise, "--course", str(cases.COURSE), "--submission", str(root / "learner"), "--format", "json"]
-    command = [sys.executable, "-c", "from grader.cli import grade_main; grade_main()", *asked]
+    command = [sys.executable, "-c", GRADE, *asked]
     environment = os.environ | {"TMPDIR": str(root / "tmp"), "DOCKER_HOST": engine.endpoint}
     began = time.monotonic()
     with (root / "out").open("wb") as out, (root / "err").open("wb") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=root)
         with ended_after(case.within, process):
-            _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+            process.wait()
     said = (root / "out").read_text(errors="replace")
     verdict = json.loads(said) if said else {}
     complaint = (root / "err").read_text(errors="replace")
-    return Graded(process.returncode, verdict, complaint, used.ru_maxrss * 1024 / MB, time.monotonic() - began)
+    return Graded(process.returncode, verdict, complaint, _most(root / "memory"), time.monotonic() - began)
+
+
+def _most(status: Path) -> float:
+    """MB, from a copy of `/proc/PID/status` (`VmHWM`); none of a process that was ended."""
+    text = status.read_text() if status.exists() else ""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) * 1024 / MB if found else math.inf
 
 
 @contextmanager
