@@ -122,8 +122,8 @@ class _Grading:
             with self._phase("start"):
                 maker.start()
                 # What needs no more than the files is judged while the app starts.
-                verdicts = judging.verdicts(maker.subject, request.checks, request.progress)
-                found += islice(verdicts, _readers(request.checks))
+                verdicts = judging.verdicts(maker.subject, maker.checks(), request.progress)
+                found += islice(verdicts, _readers(maker.checks()))
                 maker.started()
         with self._phase("checks"):
             found += verdicts or judging.verdicts(maker.subject, request.checks, request.progress)

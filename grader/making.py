@@ -28,6 +28,7 @@ from grader.submission.files import DOCKERFILE, File, Limits, Submission, collec
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from grader.checks.base import Check
     from grader.engine.app import App
     from grader.engine.app import Options as AppOptions
     from grader.engine.build import Build
@@ -68,6 +69,7 @@ class Maker:
         self._background = Background()
         #: The engine has been asked to start the app, or never will be.
         self._asked_to_start = threading.Event()
+        self._checks: Part[tuple[Check, ...]] = Part(lambda: tuple(request.checks))
         self._stages: dict[str, Subject] = {}
         self.submission: Part[Submission] = Part(self._collect)
         self.engine: Engine | None = None
@@ -109,8 +111,17 @@ class Maker:
             # In slices: on Windows a bare wait cannot be interrupted.
             while not self._asked_to_start.wait(0.2):
                 pass
+        self._checks.begin(self._background)
         parts.image.begin(self._background)
         self._missing_fences.begin(self._background)
+
+    def checks(self) -> tuple[Check, ...]:
+        """What is to be judged, once `start` has begun to load it.
+
+        Never loaded by the main thread: a signal that comes during an import leaves Python's import lock taken.
+        """
+        self._checks.wait()
+        return self._checks.get()
 
     def started(self) -> None:
         """Waits for what `start` has begun."""

@@ -76,7 +76,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command `grader`."""
-    sys.exit(run(cli, arguments, "grader"))
+    _leave(run(cli, arguments, "grader"))
 
 
 def grade_main(arguments: Sequence[str] | None = None) -> None:

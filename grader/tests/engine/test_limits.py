@@ -144,7 +144,7 @@ def test_an_engine_that_was_started_anew_is_known_by_its_process(workshop: Works
     assert state.listening(engine.endpoint) == engine.process
     container = created(engine.client, "debian:bookworm-slim", ["true"], labels=workshop.run.labels)
     engine.client.start(container)
-    engine.client.wait(container)
+    engine.client.wait(container, timeout=60)
     assert state.of(engine, container)["ExitCode"] == 0
     with pytest.raises(EngineError, match="started anew"):
         state.of(replace(engine, process=engine.process + 1), container)

@@ -35,7 +35,7 @@ _EVERY = 0.1
 _SETTLED_WITHIN = 15.0
 #: What is in the path of a cgroup that an engine made.
 _LIMITS = {"memory": ("memory.limit_in_bytes", "memory.max"), "processes": ("pids.max",)}
-_ENGINES = ("/docker/", "docker-", "buildkit", "libpod")
+_ENGINES = ("/docker/", "docker-", "buildkit", "libpod", ":/grader")
 
 
 @dataclass
