@@ -36,16 +36,25 @@ grade()
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["no-such-command"]])
-def test_the_end_looks_for_no_garbage(arguments: list[str]) -> None:
+def test_the_end_takes_nothing_apart_and_calls_whoever_asked_to_be_called(arguments: list[str]) -> None:
     code = """
-import atexit, gc, sys
-atexit.register(lambda: sys.stdout.write(f"\\n{gc.get_freeze_count() > 10_000}"))
+import atexit, os, sys
+class Kept:
+    def __del__(self, write=os.write):
+        write(1, b"taken apart\\n")
+kept = Kept()
+atexit.register(lambda: sys.stdout.write("\\ncalled\\n"))
 from grader.__main__ import main
 main()
 """
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines()[-1] == "True", done.stderr
+    assert done.returncode == (0 if arguments == ["list"] else 2)
+    assert done.stdout.splitlines()[-1] == "called", done.stderr
+    assert "taken apart" not in done.stdout
+    # So it is without us: the test can fail.
+    plain = [sys.executable, "-c", code.replace("from grader.__main__ import main\nmain()", "")]
+    assert "taken apart" in subprocess.run(plain, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_fault_that_is_not_the_learners_is_called_so(tmp_path: Path) -> None:
