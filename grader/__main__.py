@@ -32,9 +32,6 @@ def _start(name: str) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; nothing is left behind.\n")
         sys.exit(130)
-    finally:
-        # The process ends: looking through all its objects for garbage once more would take 50 ms.
-        gc.freeze()
 
 
 if __name__ == "__main__":

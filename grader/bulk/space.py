@@ -7,10 +7,12 @@ another engine it may be somebody else's, and goes only when a bound was asked f
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_size
 from grader.engine import cache, room, standing
+from grader.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 SCARCE, _PART = 2_000_000_000, 10
 #: Seconds between two looks at the disk, two prunes for a bound, and two for a disk that is full.
 LOOK, BOUND, FULL = 1.0, 60.0, 10.0
+#: Seconds that a class waits for a prune, which goes on all the same.
+_SILENCE = 60.0
 #: Bytes of cache that are kept at first when room is scarce, before all of it goes.
 _SOME = 1_000_000_000
 
@@ -43,7 +47,7 @@ class Space:
         now = self._clock()
         if self._bound is not None and now - self._bounded >= BOUND:
             self._bounded = now
-            cache.prune(self.engine, self._bound)
+            self._prune(self._bound)
         if now - self._looked >= LOOK:
             self._looked = now
             self._trouble = self._look()
@@ -55,12 +59,17 @@ class Space:
             return ""
         if self._may_prune and self._clock() - self._pruned >= FULL:
             self._pruned = self._clock()
-            cache.prune(self.engine, min(_SOME, self._bound or _SOME))
+            self._prune(min(_SOME, self._bound or _SOME))
             found = room.of(self.engine) or found
             if found.full:
-                cache.prune(self.engine, 0)
+                self._prune(0)
                 found = room.of(self.engine) or found
         return self._told(found) if found.full else ""
+
+    def _prune(self, keep: int) -> None:
+        """What goes wrong shows in the room that there is afterwards."""
+        with suppress(EngineError):
+            cache.prune(self.engine, keep, silence=_SILENCE)
 
     @property
     def _may_prune(self) -> bool:

@@ -183,6 +183,7 @@ def clean(*, stand_ins: bool, cache: int | None) -> None:
     from grader import scratch  # noqa: PLC0415
     from grader.course.units import human_size  # noqa: PLC0415
     from grader.engine import bases as base_images  # noqa: PLC0415
+    from grader.engine import cache as build_cache  # noqa: PLC0415
     from grader.engine import leftovers  # noqa: PLC0415
     from grader.judging import engine_faults  # noqa: PLC0415
 
@@ -193,7 +194,7 @@ def clean(*, stand_ins: bool, cache: int | None) -> None:
             removed += leftovers.clean(found)
             if stand_ins:
                 removed += [f"stand-in {reference}" for reference in base_images.remove_stand_ins(found)]
-            if cache is not None and (freed := leftovers.prune(found, keep=cache)):
+            if cache is not None and (freed := build_cache.prune(found, keep=cache)):
                 removed.append(f"{human_size(freed)} of the build cache")
     finally:
         for name in removed:

@@ -11,14 +11,11 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grader import scratch
 from grader.engine import sdk
-from grader.engine.client import post
-from grader.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +30,6 @@ CACHE = "grader.cache"
 # Below, `suppress(OSError)`: all errors of the client library that an engine can cause are kinds of it.
 #: Builds whose images Podman keeps for the builds that come after.
 KEPT = 50
-#: Seconds that an engine may take to remove a build cache, which may be many gigabytes of small files.
-_PRUNING = 600.0
 
 
 @dataclass(frozen=True)
@@ -78,28 +73,6 @@ def clean(engine: Engine) -> list[str]:
 def sweep(engine: Engine) -> list[str]:
     """Removes what killed runs left, and nothing else. Returns what was removed."""
     return _remove(engine).gone
-
-
-def prune(engine: Engine, *, keep: int) -> int:
-    """Removes what the engine's build cache has unused for longest, whoever built it, until ``keep`` bytes are left.
-
-    Returns how many bytes that freed; Podman keeps its cache as images, which `clean` removes. Raises EngineError.
-    """
-    if engine.name == "podman":
-        return 0
-    asked = {"all": "true", "keep-storage": str(keep), "reserved-space": str(keep), "max-used-space": str(keep)}
-    try:
-        with post(engine.client, "/build/prune", data=b"", params=asked, headers={}, silence=_PRUNING) as answer:
-            found = answer.json()
-    except (OSError, ValueError) as error:
-        raise EngineError(
-            f"The engine did not remove its build cache: {error}",
-            "See that it runs (`grader doctor`), then try again.",
-            where=engine.endpoint,
-        ) from error
-    if answer.status_code != HTTPStatus.OK:
-        raise EngineError(f"The engine did not remove its build cache: {found.get('message')}", where=engine.endpoint)
-    return int(found.get("SpaceReclaimed") or 0)
 
 
 def trim(engine: Engine) -> None:

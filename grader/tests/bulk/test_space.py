@@ -28,7 +28,8 @@ class Disk:
     def of(self, _engine: object) -> Room:
         return self.room
 
-    def prune(self, _engine: object, keep: int) -> int:
+    def prune(self, _engine: object, keep: int, *, silence: float) -> int:
+        assert silence > 0
         self.pruned.append(keep)
         freed = max(0, self.cache - keep)
         self.cache -= freed

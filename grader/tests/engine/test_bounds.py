@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.engine import cgroup, fences, kernel, leftovers, private, room, standing
+from grader.engine import cache, cgroup, fences, kernel, leftovers, private, room, standing
 from grader.engine.connect import Engine
 from grader.errors import EngineError, SubmissionError
 from grader.tests.engine import own
@@ -126,8 +126,8 @@ def test_the_build_cache_is_pruned_when_it_is_asked_for(shop: Workshop) -> None:
     text = SLIM + f"RUN echo {unique()}; head -c 20M /dev/urandom > /large\n"
     assert shop.build(text).failure is None
     leftovers.remove(shop.engine, shop.run)
-    assert leftovers.prune(shop.engine, keep=10**12) == 0
-    assert leftovers.prune(shop.engine, keep=1_000_000) >= 20_000_000
+    assert cache.prune(shop.engine, keep=10**12) == 0
+    assert cache.prune(shop.engine, keep=1_000_000) >= 20_000_000
     again = shop.build(text)
     assert again.failure is None
     assert [step.cached for step in again.steps if "head" in step.name] == [False]
