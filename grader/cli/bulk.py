@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, plain_option, runtime_option, yes_option
+from grader.cli.options import SIZE, course_option, plain_option, runtime_option, yes_option
 from grader.errors import ExitCode, GraderError, UsageError
 
 if TYPE_CHECKING:
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 
     #: Where gradings are done, the base images there, and why the disk there has no room, when it has none.
     Place = tuple[Pool[Any], tuple[Base, ...], Callable[[], str]]
-
-
-def _size(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
-    """The bytes of a size; refused as click refuses what is none."""
-    from grader.course.units import parse_size  # noqa: PLC0415
-
-    try:
-        return None if text is None else parse_size(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 @click.command(short_help="Grades a whole class into a gradebook.")
@@ -70,7 +60,7 @@ def _size(_context: click.Context, _option: click.Parameter, text: str | None) -
     help="How long a run pauses for an engine or a registry that fails.",
 )  # fmt: skip
 @click.option(
-    "--cache-bound", "bound", callback=_size, metavar="SIZE",
+    "--cache-bound", "bound", type=SIZE, metavar="SIZE",
     help="Keep no more build cache in the engine than this (5GB), whoever made it. The grader's own engine gives some "
     "up by itself when its disk gets full.",
 )  # fmt: skip
