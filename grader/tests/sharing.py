@@ -33,16 +33,17 @@ class Run:
         """Begins it."""
         self._folder = tempfile.TemporaryDirectory(prefix="grader-suite-")
         os.environ[_FOLDER] = self._folder.name
+        #: Asked before the first test: some start the engine without the fixture.
+        self._ran = private.running()
         self.left: set[str] = set()
 
     def end(self) -> None:
         """Looks what the run has left in its engine, and stops it if it was the run that started it."""
         file = Path(self._folder.name) / "before.json"
         if file.exists():
-            before = json.loads(file.read_text())
             engine = connect(start_private=False)
-            self.left = contents(engine) - set(before["contents"])
-            if engine.private and not before["ran"]:
+            self.left = contents(engine) - set(json.loads(file.read_text()))
+            if engine.private and not self._ran:
                 private.stop()
         del os.environ[_FOLDER]
         self._folder.cleanup()
@@ -50,22 +51,16 @@ class Run:
 
 @contextmanager
 def setting_up() -> Iterator[None]:
-    """One worker after the other; the first one finds the engine as it was before the run."""
-    folder = Path(os.environ[_FOLDER])
-    with FileLock(folder / "lock"):
-        file = folder / "began.json"
-        if not file.exists():
-            file.write_text(json.dumps(private.running()))
+    """One worker after the other."""
+    with FileLock(Path(os.environ[_FOLDER]) / "lock"):
         yield
 
 
 def found(engine: Engine) -> None:
     """Notes, within `setting_up`, what the engine holds before the first test of the run."""
-    folder = Path(os.environ[_FOLDER])
-    file = folder / "before.json"
+    file = Path(os.environ[_FOLDER]) / "before.json"
     if not file.exists():
-        ran = json.loads((folder / "began.json").read_text())
-        file.write_text(json.dumps({"ran": ran, "contents": sorted(contents(engine))}))
+        file.write_text(json.dumps(sorted(contents(engine))))
 
 
 def contents(engine: Engine) -> set[str]:
