@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,8 @@ WHERE excluded.status <> 'error' OR verdict.status = 'error'
 """
 #: Seconds to wait for another process that writes.
 _PATIENCE = 60.0
+#: Seconds between two tries where SQLite does not wait by itself.
+_PAUSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
         try:
-            with self._transaction():
-                self._prepare()
-            # A verdict is on the disk when `keep` returns, and readers do not wait for writers.
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
+            self._begin()
             self._claims = claims.Claims(self._database, path.parent)
         except sqlite3.DatabaseError as error:
             self._database.close()
@@ -136,6 +135,23 @@ class Journal:
         row = self._database.execute("SELECT result FROM verdict WHERE key = ?", (str(key),)).fetchone()
         found: dict[str, Any] | None = json.loads(row[0]) if row else None
         return found
+
+    def _begin(self) -> None:
+        """A verdict is on the disk when `keep` returns, and readers do not wait for writers."""
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with self._transaction():
+                    self._prepare()
+                self._database.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                # SQLite itself does not wait for another run that begins at the same moment, when the mode changes.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                break
+        self._database.execute("PRAGMA synchronous = FULL")
 
     def _prepare(self) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,6 +87,19 @@ def test_two_runs_write_to_one(tmp_path: Path) -> None:
     with opened(path) as journal:
         assert journal._database.execute("SELECT count(*) FROM verdict").fetchone() == (20,)
         assert journal._database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_runs_that_begin_at_the_same_moment_make_one_journal(tmp_path: Path) -> None:
+    def begin(path: Path, together: threading.Barrier) -> None:
+        together.wait(60)
+        Journal(path).close()
+
+    # One time in ten SQLite refuses one of six at once, rather than let it wait.
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(100):
+            together = threading.Barrier(6)
+            begun = [pool.submit(begin, tmp_path / f"{number}.db", together) for _ in range(6)]
+            assert [each.result() for each in begun] == [None] * 6
 
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to be taken for one" * 40, None])
