@@ -212,15 +212,15 @@ class _BuildKit:
         # "copy /context /" is how newer front ends take the context in: nothing of the learner's either.
         if not vertex.name or vertex.name.startswith(("[internal]", "copy /context ")):
             return
-        if vertex.completed and vertex.name not in self._told and not vertex.error:
-            self._told.add(vertex.name)
-            step = as_step(vertex, self._dockerfile)
+        step = as_step(vertex, self._dockerfile)
+        if vertex.completed and step.name not in self._told and not vertex.error:
+            self._told.add(step.name)
             how = "cached" if step.cached else f"{step.duration or 0:.1f} s"
-            self._progress(ProgressEvent("build", f"{vertex.name} ({how})", step=vertex.name))
+            self._progress(ProgressEvent("build", f"{step.name} ({how})", step=step.name))
         elif vertex.running:
             last = vertex.log.decode(errors="replace").rstrip().rpartition("\n")[2] or vertex.progress
             last = self._options.secrets.hidden(last)
-            self._progress(ProgressEvent("build", vertex.name, detail=True, step=vertex.name, log=last))
+            self._progress(ProgressEvent("build", step.name, detail=True, step=step.name, log=last))
 
 
 def _run(

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from grader.submission.steps import told
+
 if TYPE_CHECKING:
-    from grader.submission.dockerfile import Dockerfile, Instruction
+    from grader.submission.dockerfile import Dockerfile
 
 #: Bytes of a step's log that are kept: the end, where the reason of a failure stands.
 LOG_LIMIT = 256 * 1024
 
-_STEP_NAME = re.compile(r"^\[(?P<label>[^\]]*?)\s*(?P<position>\d+)/\d+\] ")
 # "exit code: N" from a runc that ran the command; the first form is Engine 20.10's, the second that of newer ones.
 _EXIT_CODE = re.compile(r"(?:executor failed running|did not complete successfully).*exit code: (\d+)", re.DOTALL)
 
@@ -122,13 +123,13 @@ def _decoded(encoded: str) -> Any:
 
 def as_step(vertex: Vertex, dockerfile: Dockerfile) -> Step:
     """What is known of ``vertex`` by now."""
-    label, instruction = _instruction_of(vertex.name, dockerfile)
+    name, label, instruction = told(vertex.name, dockerfile)
     code = _EXIT_CODE.search(vertex.error)
     took = vertex.completed - vertex.started if vertex.completed and vertex.started else None
     return Step(
-        name=vertex.name,
+        name=name,
         line=instruction.line if instruction else None,
-        instruction=instruction.text if instruction else vertex.name,
+        instruction=instruction.text if instruction else name,
         stage=label,
         cached=vertex.cached,
         duration=max(took, 0.0) if took is not None else None,
@@ -137,14 +138,6 @@ def as_step(vertex: Vertex, dockerfile: Dockerfile) -> Step:
         log=vertex.log.decode(errors="replace"),
         started=vertex.started,
     )
-
-
-def _instruction_of(name: str, dockerfile: Dockerfile) -> tuple[str, Instruction | None]:
-    """Stage label and instruction of a step; BuildKit counts FROM as 1, then RUN, COPY, ADD and WORKDIR."""
-    match = _STEP_NAME.match(name)
-    if not match:
-        return "", None
-    return match["label"], dockerfile.step_line(match["label"], int(match["position"]))
 
 
 def _bytes_done(status: Any) -> str:

@@ -149,39 +149,6 @@ class Dockerfile:
             todo += found
         return frozenset(seen - {stage.index})
 
-    def step_line(self, stage_label: str, position: int) -> Instruction | None:
-        """The instruction that BuildKit's step ``[stage_label position/total]`` is about; ``position`` counts from 1.
-
-        The label may carry a platform and may be empty for the only stage. FROM is a step only on an image: neither
-        on ``scratch`` nor on an earlier stage.
-        """
-        stage = self._labelled(stage_label)
-        if stage is None:
-            return None
-        steps = list(self._steps(stage))
-        return steps[position - 1] if 1 <= position <= len(steps) else None
-
-    def _labelled(self, label: str) -> Stage | None:
-        # A platform always holds a slash and a stage's name never does.
-        names = [word for word in label.split() if "/" not in word]
-        if not names:
-            return self.final
-        name = names[-1].lower()
-        named = next((stage for stage in reversed(self.stages) if stage.name == name), None)
-        number = re.fullmatch(r"stage-(\d{1,5})", name)
-        if named or not number or int(number[1]) >= len(self.stages):
-            return named
-        return self.stages[int(number[1])]
-
-    def _steps(self, stage: Stage) -> Iterator[Instruction]:
-        if stage.parent is not None:
-            # The parent's triggers fire before the first instruction and are counted.
-            parent = self.stages[stage.parent].instructions
-            yield from (each for each in parent if each.trigger and each.trigger.keyword in STEPS)
-        elif stage.base != SCRATCH:
-            yield stage.from_instruction
-        yield from (each for each in stage.instructions if each.keyword in STEPS)
-
     @cached_property
     def _names(self) -> dict[str, int]:
         return {stage.name: stage.index for stage in self.stages if stage.name}

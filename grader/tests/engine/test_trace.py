@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -47,6 +48,33 @@ def test_steps_are_tied_to_lines_across_stages(workshop: Workshop) -> None:
     assert [steps[line].cached for line in (3, 6, 8, 10)] == [False, False, False, False]
     again = own(workshop.build(STAGES.format(mark=mark)).steps)
     assert [again[line].cached for line in (3, 6, 8, 10)] == [True, True, True, True]
+
+
+def test_a_step_that_two_builds_wait_for_is_told_to_each_in_its_own_words(workshop: Workshop) -> None:
+    """As in a class: BuildKit makes the step once, and calls it as the first of them does."""
+    texts = (
+        "FROM debian:bookworm-slim AS ada\nRUN {run}\nRUN echo 1\n",
+        "# mine\nFROM debian:bookworm-slim AS ben\nLABEL x=1\nRUN {run}\nFROM ben\nRUN echo 2\n",
+    )
+    for _ in range(5):
+        run = f"echo {unique()} && sleep 2"
+        said: list[list[str]] = [[], []]
+        with ThreadPoolExecutor(2) as pool:
+            begun = [
+                pool.submit(workshop.build, text.format(run=run), progress=lambda e, to=to: to.append(e.text))  # type: ignore[misc]
+                for text, to in zip(texts, said, strict=True)
+            ]
+        ada, ben = (own(each.result().steps) for each in begun)
+        if (ada.get(2) and ada[2].started) == (ben.get(4) and ben[4].started):
+            break
+    else:
+        pytest.fail("The two builds did not meet")
+    assert {line: step.stage for line, step in ada.items() if line < 3} == {1: "", 2: ""}
+    assert {line: step.stage for line, step in ben.items() if line < 6} == {2: "ben", 4: "ben"}
+    assert ada[2].log == ben[4].log != ""
+    assert (ada[3].log, ben[6].log) == ("1\n", "2\n")
+    assert not [line for line in said[0] if "ben" in line]
+    assert not [line for line in said[1] if "ada" in line]
 
 
 def test_a_failed_step_has_its_exit_code_and_its_error(workshop: Workshop) -> None:

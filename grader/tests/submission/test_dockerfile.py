@@ -20,6 +20,7 @@ from grader.submission.dockerfile import (
     other_readings,
     parse,
 )
+from grader.submission.steps import told
 
 
 def bases(text: str) -> list[str]:
@@ -253,49 +254,6 @@ def test_copies_that_go_round_in_a_circle_end() -> None:
     assert found.reachable(found.final) == {0}
 
 
-STEPS = b"""FROM img AS builder
-ENV A=1
-WORKDIR /w
-RUN a
-COPY a b
-FROM scratch
-COPY c d
-FROM builder
-ADD e f
-"""
-
-
-@pytest.mark.parametrize(
-    ("label", "position", "line"),
-    [
-        ("builder", 1, 1),
-        ("builder", 2, 3),
-        ("builder", 4, 5),
-        ("Builder", 4, 5),
-        ("builder", 5, None),
-        ("builder", 0, None),
-        ("stage-1", 1, 7),
-        ("stage-2", 1, 9),
-        ("stage-2", 2, None),
-        ("stage-3", 1, None),
-        ("nobody", 1, None),
-        ("", 1, 9),
-        ("linux/amd64 builder", 3, 4),
-        ("linux/arm64->amd64 stage-2", 1, 9),
-        ("linux/amd64", 1, 9),
-    ],
-)
-def test_step_lines(label: str, position: int, line: int | None) -> None:
-    step = parse(STEPS).step_line(label, position)
-    assert (step.line if step else None) == line
-
-
-def test_triggers_of_the_parent_stage_are_steps() -> None:
-    found = parse(b"FROM scratch AS p\nONBUILD ENV A=1\nONBUILD COPY a t\nFROM p\nCOPY a y\n")
-    lines = [step.line for position in (1, 2) if (step := found.step_line("stage-1", position))]
-    assert lines == [3, 5]
-
-
 @pytest.mark.parametrize(
     ("head", "value", "line"),
     [
@@ -455,6 +413,8 @@ def test_whatever_parses_answers_every_question(words: list[str]) -> None:
         return
     assert found.external_images()
     assert found.final_instructions() is not None
-    assert found.step_line("", 1) is not None or found.final.parent is not None
+    for stage in found.stages:
+        step = told(f"[{stage.name or f'stage-{stage.index}'} 1/1] FROM {stage.base}", found).instruction
+        assert step is stage.from_instruction or stage.parent is not None or stage.base == "scratch" or step
     assert all(1 <= each.line <= each.end_line for each in found.final.instructions)
     assert list(other_readings(found)) is not None
