@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -82,6 +83,21 @@ def browser() -> Iterator[Browser]:
 def _tell(event: ProgressEvent) -> None:
     if not event.detail:
         sys.stderr.write(f"{event.phase}: {event.text}\n")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_in_a_terminal() -> Iterator[None]:
+    """Ctrl-C and a closed terminal are heeded: whoever starts the suite in the background has both ignored.
+
+    So would all that tests start, and those that end a grading by a signal would wait for its end in vain.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 Grade = Callable[..., GradeResult]
