@@ -11,7 +11,6 @@ import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from grader.errors import EngineError, GraderError, SubmissionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from grader.bulk.pool import Job
+    from grader.bulk.pool import Bounds, Job
     from grader.bulk.scheduler import Scheduler
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
@@ -42,23 +41,9 @@ NOBODY = 60.0
 _SENDS = 3
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a command lets its user say: whether stand-ins are agreed to, and bounds.
-
-    ``most`` bounds the gradings at a time, ``bound`` the bytes of build cache of each worker's engine. ``fenced``
-    refuses workers whose engine lacks a fence that strangers' builds should have.
-    """
-
-    stand_ins: bool = False
-    most: int | None = None
-    bound: int | None = None
-    fenced: bool = False
-
-
 @contextmanager
 def opened(
-    address: str, exercise: Exercise, rubric: Rubric, asked: Asked, tell: Callable[[str], None]
+    address: str, exercise: Exercise, rubric: Rubric, bounds: Bounds, tell: Callable[[str], None]
 ) -> Iterator[Cluster]:
     """The cluster at ``address``, or ``local:N`` for one of N workers here, when at least one worker may grade.
 
@@ -66,7 +51,7 @@ def opened(
     ``EngineError`` for a cluster that cannot be used.
     """
     work = remote.pack(
-        exercise.path, rubric.settings.bases, stand_ins=asked.stand_ins, fenced=asked.fenced, bound=asked.bound
+        exercise.path, rubric.settings.bases, stand_ins=bounds.stand_ins, fenced=bounds.fenced, bound=bounds.bound
     )
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
@@ -74,7 +59,7 @@ def opened(
         crew = Crew(scheduler.present, scheduler.ask, work, tell)
         stack.callback(crew.end)
         _gather(crew, address)
-        yield Cluster(scheduler, crew, work, (exercise, rubric), asked.most)
+        yield Cluster(scheduler, crew, work, (exercise, rubric), bounds.most)
 
 
 def _gather(crew: Crew, address: str) -> None:

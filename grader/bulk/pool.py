@@ -13,6 +13,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What a command lets its user say of a run: whether stand-ins are agreed to, and what bounds it.
+
+    ``most`` bounds the gradings at a time, ``bound`` the bytes of build cache that an engine keeps. ``fenced`` refuses
+    engines that lack a fence which strangers' builds should have.
+    """
+
+    stand_ins: bool = False
+    most: int | None = None
+    bound: int | None = None
+    fenced: bool = False
+
+
+@dataclass(frozen=True)
 class Setting:
     """What every worker is told: the exercise's folder, and whether stand-ins for base images were agreed to.
 

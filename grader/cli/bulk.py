@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from grader.cli import complete
 from grader.cli.options import SIZE, course_option, plain_option, runtime_option, yes_option
 from grader.errors import ExitCode, GraderError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from grader.bulk.learner import Learner
     from grader.bulk.outcome import Outcome
-    from grader.bulk.pool import Pool
+    from grader.bulk.pool import Bounds, Pool
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.bases import Base
@@ -113,6 +114,7 @@ def bulk(  # noqa: PLR0913  # one parameter an option
     from grader.bulk import due as dues  # noqa: PLC0415
     from grader.bulk import journal, outcome, plan  # noqa: PLC0415
     from grader.bulk import roster as rosters  # noqa: PLC0415
+    from grader.bulk.pool import Bounds  # noqa: PLC0415
     from grader.bulk.run import Run  # noqa: PLC0415
     from grader.cli.grade import load  # noqa: PLC0415
     from grader.cli.runview import RunView  # noqa: PLC0415
@@ -130,14 +132,12 @@ def bulk(  # noqa: PLR0913  # one parameter an option
             "Set GRADER_RUNTIME where they are started, and not here.",
             where="--runtime",
         )
-    options: dict[str, Any] = {"--out": out, "--roster": roster, "--course": course, "--attempts": attempts}
-    options |= {"--due": due, "--for": systems, "--cluster": cluster, "--runtime": runtime}
-    again = _again((exercise, submissions), options | {"--require-fences": fenced, "--yes": yes})
-    asked = outcome.Asked(rubric, chosen.id, again, attempts == "best", systems)
+    bounds = Bounds(stand_ins=yes, most=jobs, bound=bound, fenced=fenced)
+    asked = outcome.Asked(rubric, chosen.id, _again(runtime), attempts == "best", systems)
     watcher = RunView(plain=plain)
     place = _cluster(cluster, watcher.say) if cluster else partial(_here, plain=plain)
     with (
-        place(chosen, rubric, jobs=jobs, yes=yes, bound=bound, fenced=fenced) as (pool, bases, space),
+        place(chosen, rubric, bounds) as (pool, bases, space),
         journal.opened(out / "journal.db") as kept,
     ):
         rows = list(plan.rows(learners, chosen, rubric, bases, attempts=attempts, last=last))
@@ -165,18 +165,17 @@ def _lost(exercise: Exercise, rubric: Rubric, name: str, why: str) -> dict[str, 
 
 
 @contextmanager
-def _here(  # noqa: PLR0913  # what a command lets its user say
-    exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, bound: int | None, fenced: bool, plain: bool
-) -> Iterator[Place]:
+def _here(exercise: Exercise, rubric: Rubric, bounds: Bounds, *, plain: bool) -> Iterator[Place]:
     """Processes of this machine, and its engine."""
     from grader.bulk import workers  # noqa: PLC0415
     from grader.bulk.pool import Setting  # noqa: PLC0415
     from grader.bulk.space import Space  # noqa: PLC0415
 
-    engine, bases = _bases(rubric.settings.bases, yes=yes, fenced=fenced, plain=plain)
-    pool = workers.Processes(Setting(exercise.path, stand_ins=yes, fenced=fenced), jobs or workers.most())
+    engine, bases = _bases(rubric.settings.bases, bounds, plain=plain)
+    setting = Setting(exercise.path, stand_ins=bounds.stand_ins, fenced=bounds.fenced)
+    pool = workers.Processes(setting, bounds.most or workers.most())
     try:
-        yield pool, bases, Space(engine, bound).trouble
+        yield pool, bases, Space(engine, bounds.bound).trouble
     finally:
         _sweep(engine)
 
@@ -190,27 +189,24 @@ def _cluster(address: str, tell: Callable[[str], None]) -> Callable[..., Abstrac
         raise UsageError(f"A cluster takes Dask, and {error.name} is not installed", fix, where="--cluster") from error
 
     @contextmanager
-    def there(  # noqa: PLR0913  # see above
-        exercise: Exercise, rubric: Rubric, *, jobs: int | None, yes: bool, bound: int | None, fenced: bool
-    ) -> Iterator[Place]:
-        asked = cluster.Asked(stand_ins=yes, most=jobs, bound=bound, fenced=fenced)
-        with cluster.opened(address, exercise, rubric, asked, tell) as found:
+    def there(exercise: Exercise, rubric: Rubric, bounds: Bounds) -> Iterator[Place]:
+        with cluster.opened(address, exercise, rubric, bounds, tell) as found:
             yield found, found.bases, str  # the workers look at their disks themselves
 
     return there
 
 
-def _bases(references: tuple[str, ...], *, yes: bool, fenced: bool, plain: bool) -> tuple[Engine, tuple[Base, ...]]:
+def _bases(references: tuple[str, ...], bounds: Bounds, *, plain: bool) -> tuple[Engine, tuple[Base, ...]]:
     """The engine that is there, and the base images in it: what all submissions share is made once, before them."""
     from grader.cli.progress import ProgressView  # noqa: PLC0415
     from grader.engine import bases, unfenced  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
 
     with ProgressView(plain=plain) as progress:
-        engine = connect(agreed=yes, progress=progress)
-        if fenced:
+        engine = connect(agreed=bounds.stand_ins, progress=progress)
+        if bounds.fenced:
             unfenced.require(engine)
-        return engine, bases.ensure(engine, list(references), stand_ins=yes, progress=progress)
+        return engine, bases.ensure(engine, list(references), stand_ins=bounds.stand_ins, progress=progress)
 
 
 def _sweep(engine: Engine) -> None:
@@ -221,14 +217,21 @@ def _sweep(engine: Engine) -> None:
         leftovers.sweep(engine)
 
 
-def _again(named: Sequence[object], options: Mapping[str, object]) -> str:
-    """The command that grades the errors again, and nothing else; an option that was not given is None or empty."""
+def _again(runtime: str) -> str:
+    """The command with all that was given to it, but that it grades the errors again, and nothing else."""
     import shlex  # noqa: PLC0415
 
-    words = list(map(str, named))
-    for name, given in options.items():
-        each = given if isinstance(given, tuple) else (given,) if given else ()
-        words += [word for value in each for word in ((name,) if value is True else (name, str(value)))]
+    context = click.get_current_context()
+    words: list[str] = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        default = context.get_parameter_source(parameter.name or "") in (None, ParameterSource.DEFAULT)
+        if default or value is False or parameter.name == "rerun":
+            continue
+        for each in value if isinstance(value, tuple) else (value,):
+            words += [] if isinstance(parameter, click.Argument) else parameter.opts[:1]
+            words += [] if each is True else [str(each)]
+    words += ["--runtime", runtime] if runtime else []
     return shlex.join(["grader", "bulk", *words, "--rerun", "errors"])
 
 
