@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from grader.engine import leftovers
+from grader.engine import leftovers, standing
 from grader.tests.engine.building import unique, workshop
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Watchdog:
         self._root = Path(engine.client.info()["DockerRootDir"])
         # An engine may have mounts of its own, and its data where nobody else sees it.
         self._disk = self._root if engine.local and self._root.is_dir() else temporary
+        self._alone = standing.of(engine) is not None
         self._over = threading.Event()
         self.peak = Peak()
 
@@ -75,8 +76,12 @@ class Watchdog:
     def left_behind(self) -> set[str]:
         """What there is now and was not before, once what is ending has had its time."""
         deadline = time.monotonic() + _SETTLED_WITHIN
-        while (left := set(self._things()) - self._before) and time.monotonic() < deadline:
+        left = set(self._things()) - self._before
+        while left and time.monotonic() < deadline:
             time.sleep(_EVERY)
+            found = set(self._things()) - self._before
+            # In an engine that others work with, too, what came after the attack is theirs.
+            left = found if self._alone else left & found
         return left
 
     # --- while it goes on ---
