@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grader.cli.outputs import Output
+    from grader.cli.recording import Recording
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
     from grader.engine.connect import Engine
@@ -87,6 +88,7 @@ def grade(  # noqa: PLR0913  # one parameter an option
     rubric = remembered.load(chosen.rubric_path, types)
     _known_checks(rubric, only)
     folder = submission_folder(submission, exercise, chosen)
+    recording = Recording(chosen, rubric, folder, partial=bool(only))
     commands = [output for output in asked if output.lines and output.file is None]
     with unheard(outputs.log(asked)):
         with ProgressView(verbose=verbose, plain=plain) as progress:
@@ -98,10 +100,9 @@ def grade(  # noqa: PLR0913  # one parameter an option
                     engine=lambda: find_engine(yes=yes, progress=progress),
                     only=only,
                     stand_ins=yes,
-                    progress=_loading_meanwhile(asked, progress),
+                    progress=_loading_meanwhile(asked, recording, progress),
                 )
             )
-        recording = Recording(chosen, rubric, folder, partial=bool(only))
         result = recording.counted(result)
         began = starters.size(chosen, rubric.settings, result)
         before = (("starter", began),) if began is not None else ()
@@ -196,12 +197,11 @@ def _hint_command(exercise: Exercise, given: str | None, course: Path | None) ->
     return f"grader hint{f' {exercise.id}' if given else ''}{course_words(course)}"
 
 
-def _loading_meanwhile(outputs: Sequence[Output], progress: Progress) -> Progress:
+def _loading_meanwhile(outputs: Sequence[Output], recording: Recording, progress: Progress) -> Progress:
     """Imports what comes last while the app starts: a wait for the engine anyway, and rich takes its time."""
     from threading import Thread  # noqa: PLC0415
 
     from grader import reports  # noqa: PLC0415
-    from grader.cli import recording  # noqa: PLC0415
 
     waiting = {output.format for output in outputs}
 

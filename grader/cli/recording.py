@@ -41,6 +41,13 @@ class Recording:
         solutions = exercise.course.solutions
         self._wanted = not in_ci() and not (solutions and self._folder.is_relative_to(solutions))
 
+    def load(self) -> None:
+        """Imports what `keep` needs, for somebody who has time for it."""
+        if self._wanted:
+            import filelock  # noqa: F401, PLC0415
+
+            from grader.learn import progress  # noqa: F401, PLC0415
+
     def counted(self, result: GradeResult) -> GradeResult:
         """The result with the hints that were taken for it, and what the rubric takes for them."""
         record = self._record = _tried(lambda: store().record(self._exercise)) if self._wanted else None
@@ -97,13 +104,6 @@ def store() -> Store:
     from grader.learn.progress import Store  # noqa: PLC0415
 
     return Store(lambda text: click.echo(printable(text), err=True))
-
-
-def load() -> None:
-    """Imports what `keep` needs, for somebody who has time for it."""
-    import filelock  # noqa: F401, PLC0415
-
-    from grader.learn import progress  # noqa: F401, PLC0415
 
 
 def _tried(do: Callable[[], T]) -> T | None:
