@@ -129,6 +129,10 @@ def of(engine: Engine) -> tuple[Fence, ...]:
 
 def missing(engine: Engine) -> tuple[Fence, ...]:
     """The fences that ``engine`` lacks and that a grading of strangers' files should have."""
+    own = standing.of(engine)
+    if own and own.memory and own.processes and own.disk:
+        # A kernel that bounds steps bounds apps: there is nothing to ask, which costs the engine about 20 ms.
+        return ()
     return tuple(fence for fence in of(engine) if fence.required and not fence.present)
 
 

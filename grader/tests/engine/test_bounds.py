@@ -122,6 +122,16 @@ def test_which_fences_stand_is_told(bounded: tuple[private.Home, Engine]) -> Non
     assert fences.missing(bounded[1]) == ()
 
 
+def test_an_engine_that_bounds_all_steps_is_not_asked_what_it_bounds(
+    bounded: tuple[private.Home, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        pytest.fail("this takes the engine longer than all other questions of a grading")
+
+    monkeypatch.setattr(type(bounded[1].client), "info", refuse)
+    assert fences.missing(bounded[1]) == ()
+
+
 def test_the_build_cache_is_pruned_when_it_is_asked_for(shop: Workshop) -> None:
     text = SLIM + f"RUN echo {unique()}; head -c 20M /dev/urandom > /large\n"
     assert shop.build(text).failure is None
