@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from grader import judging
 from grader.checks.subject import Parts, Subject
-from grader.course import wheelhouse
 from grader.engine import bases as base_images
 from grader.engine import build as building
 from grader.engine import frontend, leftovers
@@ -271,6 +270,8 @@ class Maker:
     def _collect(self) -> Submission:
         settings = self._settings
         if settings.wheelhouse:
+            from grader.course import wheelhouse  # noqa: PLC0415  # few rubrics have one
+
             # A rubric whose settings were kept from an earlier run is read, and held to this, only after the build.
             wheelhouse.require(self._request.exercise.path, settings.wheelhouse)
         limits = Limits(dockerfile=settings.dockerfile_limit, context=settings.context_limit)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from grader.errors import SubmissionError
@@ -138,6 +137,8 @@ def _unresolved(image: str, line: int) -> PolicyError:
 
 
 def _not_allowed(image: str, line: int, permitted: Sequence[str], stages: Sequence[str]) -> PolicyError:
+    from difflib import get_close_matches  # noqa: PLC0415  # most Dockerfiles name what they may
+
     short = normalise(image)
     # A stage that is not there is taken for an image; whoever mistypes its name means the stage.
     if meant := get_close_matches(image.lower(), stages, n=1, cutoff=0.75):
