@@ -44,6 +44,10 @@ _RUN = {"command": "Cmd", "entrypoint": "Entrypoint", "user": "User", "working_d
 _EXEC = {"stdout": "AttachStdout", "stderr": "AttachStderr", "user": "User", "workdir": "WorkingDir"}
 
 
+#: Times that images are listed again.
+_LISTINGS = 10
+
+
 def serves(endpoint: str) -> bool:
     """Whether a `Client` will do: on a unix socket, unless docker's own configuration wants requests to be different.
 
@@ -170,6 +174,15 @@ class Client:
 
     def images(self, *others: Any, **options: Any) -> Any:
         """ImageList, with ``filters`` alone."""
+        for _ in range(_LISTINGS):
+            try:
+                return self._images(*others, **options)
+            except sdk.errors.NotFound:
+                # containerd's image store stumbles over an image that somebody removes while it lists them.
+                continue
+        return self._images(*others, **options)
+
+    def _images(self, *others: Any, **options: Any) -> Any:
         if others or options.keys() != {"filters"} or not _is_simple(options["filters"]):
             return self.library.images(*others, **options)
         return self._call("GET", "/images/json", {"filters": _filters(options["filters"])}, needs=None)

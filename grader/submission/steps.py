@@ -49,6 +49,9 @@ def told(name: str, dockerfile: Dockerfile) -> Told:
     if not match:
         return Told(name, "", None)
     place = _find(dockerfile, match)
+    if place and place.instruction.keyword == "FROM" and "@" not in place.stage.base:
+        # What containerd's image store has found of it is of no use to whoever wrote a tag.
+        match = _NAME.fullmatch(name := name.partition("@")[0]) or match
     if place is None:
         # Another's stage is nobody's business here.
         known = _labelled(match["label"], dockerfile)

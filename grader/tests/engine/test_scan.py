@@ -34,6 +34,9 @@ RUN echo four > /a/c && mkfifo /pipe
 """
 
 
+GZIP = b"\x1f\x8b"
+
+
 def whole(pieces: Iterator[bytes]) -> list[bytes]:
     return [b"".join(pieces)]
 
@@ -69,7 +72,9 @@ def test_whoever_has_seen_enough_of_a_file_need_not_read_on(workshop: Workshop) 
 def test_two_layers_that_are_the_same_are_both_seen(workshop: Workshop) -> None:
     image = workshop.image(f"FROM scratch\nCOPY app.py /{unique()}/\nCOPY app.py /x/\nCOPY app.py /x/\n")
     for one in (image, workshop.image_elsewhere(image)):
-        assert len(one.scan(whole)) == len(one.layers) >= 2
+        # containerd's store has no file in the third: it is the one that is there.
+        files = [entry for layer in one.layers for entry in layer.entries.values() if entry.kind == "file"]
+        assert len(one.scan(whole)) == len(files) >= 2
 
 
 def test_layers_that_are_compressed_and_named_after_that_are_seen_alike(workshop: Workshop) -> None:
@@ -113,7 +118,8 @@ def as_containerd_saves(saved: bytes) -> bytes:
     with tarfile.open(fileobj=io.BytesIO(saved)) as old, tarfile.open(fileobj=kept, mode="w") as new:
         manifest = json.load(cast("IO[bytes]", old.extractfile("manifest.json")))
         for place, name in enumerate(manifest[0]["Layers"]):
-            packed = gzip.compress(cast("IO[bytes]", old.extractfile(name)).read(), 1)
+            layer = cast("IO[bytes]", old.extractfile(name)).read()
+            packed = layer if layer.startswith(GZIP) else gzip.compress(layer, 1)
             manifest[0]["Layers"][place] = f"blobs/sha256/{hashlib.sha256(packed).hexdigest()}"
             add(new, manifest[0]["Layers"][place], packed)
         add(new, "manifest.json", json.dumps(manifest).encode())

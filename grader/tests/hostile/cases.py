@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import runpy
 import shutil
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
+from grader.tests.engine.stores import in_containerd
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from grader.engine.connect import Engine
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
@@ -34,7 +39,8 @@ class Case:
     first check that failed, where it matters, and ``says`` a pattern of what the learner is told. Bounds: ``within`` is
     seconds until the verdict; the grader may use ``memory`` MB; meanwhile the host's disk may lose ``disk`` MB and its
     memory ``ram`` MB, and gain ``processes``. What only a fenced engine survives ``needs`` a fence: `memory`,
-    `processes` or `disk`.
+    `processes` or `disk`. With containerd's image store an image may be another one, and what is in ``containerd``
+    holds instead.
     """
 
     name: str
@@ -50,11 +56,16 @@ class Case:
     ram: int = 1500
     processes: int = 150
     needs: str = ""
+    containerd: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def exit_code(self) -> int:
         """What the command ends with."""
         return {"passed": 0, "failed": 1, "error": 3}[self.status]
+
+    def on(self, engine: Engine) -> Case:
+        """What must become of it there."""
+        return replace(self, **self.containerd, containerd={}) if in_containerd(engine) else self  # type: ignore[arg-type]
 
     def hand_in(self, folder: Path) -> None:
         """Makes ``folder`` what the attacker hands in."""

@@ -98,6 +98,7 @@ def _engine_as_before(engine: Engine) -> Iterator[None]:
 def test_attack(case: Case, engine: Engine, tmp_path: Path, record_property: Any) -> None:
     if case.needs and case.needs not in watchdog.fences(engine):
         pytest.skip(f"the engine's builds have no fence: {case.needs}")
+    case = case.on(engine)
     (tmp_path / "tmp").mkdir()
     with Watchdog(engine, tmp_path / "tmp") as dog:
         done = grade(case, engine, tmp_path)

@@ -28,7 +28,6 @@ def line(name: str, dockerfile: bytes = STAGES) -> int | None:
     ("name", "expected"),
     [
         ("[builder 1/4] FROM docker.io/library/img", 1),
-        ("[builder 1/4] FROM docker.io/library/img:latest@sha256:00", 1),
         ("[builder 2/4] WORKDIR /w", 3),
         ("[builder 4/4] COPY a b", 5),
         ("[Builder 4/4] COPY a b", 5),
@@ -53,6 +52,15 @@ def test_the_line_of_a_step(name: str, expected: int | None) -> None:
     # A name that fits is told as it is; the label may be missing where there is one stage.
     if expected and "[1/1]" not in name and "64 1/1]" not in name:
         assert told(name, parse(STAGES)).name == name
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("img", "docker.io/library/img:latest"), ("img@sha256:00", "docker.io/library/img@sha256:00")],
+)
+def test_a_digest_is_told_to_whoever_wrote_one(written: str, shown: str) -> None:
+    found = told(f"[1/1] FROM {shown.partition('@')[0]}@sha256:00", parse(f"FROM {written}\n".encode()))
+    assert (found.name, found.instruction is not None) == (f"[1/1] FROM {shown}", True)
 
 
 def test_triggers_of_the_parent_stage_are_steps() -> None:
@@ -101,7 +109,7 @@ RUN c
         # The same place is another instruction here.
         ("[mine 2/9] RUN c", 7, "[stage-1 2/2] RUN c"),
         ("[stage-1 2/2] RUN a", 3, "[mine 2/4] RUN a"),
-        ("[stage-1 1/9] FROM img:1@sha256:00", 1, "[mine 1/4] FROM img:1@sha256:00"),
+        ("[stage-1 1/9] FROM img:1@sha256:00", 1, "[mine 1/4] FROM img:1"),
         # Nothing like it is here: another's stage is not told, and no line is made up.
         ("[theirs 2/9] RUN z", None, "RUN z"),
         ("[theirs 2/9] COPY x y", None, "COPY x y"),
