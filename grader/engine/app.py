@@ -128,7 +128,7 @@ class App:
     def _beside(self, do: Callable[[], T]) -> T:
         """What is done by something that is started beside the app, where who is root in it may end whatever starts.
 
-        What fails twice so, while the engine starts other things, fails because of the app.
+        What its runtime fails to start twice, while it starts other things, fails because of the app.
         """
         with self._running():
             try:
@@ -141,6 +141,8 @@ class App:
                 self._check_engine()
                 if not (state := states.of(self.engine, self.container)).get("Running"):
                     raise exited(state, self.log()) from None
+                if not error.by_runtime:
+                    raise
                 raise AppError(
                     f"Nothing can be started beside the app, which may be what ends it: {error.said}",
                     "Let the app leave other processes alone.",

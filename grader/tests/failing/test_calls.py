@@ -125,11 +125,13 @@ def test_every_call_to_an_engine_elsewhere_is_looked_at_too(
 
 
 def faults(kind: str, place: int) -> list[Fault]:
-    """No answer at all, and two more ways that are others for each call; each way of each time that it is made."""
+    """No answer at all, a refusal each time, and two more ways that are others for each call; or each way of each time
+    that it is made.
+    """
     if not EVERY:
         others = [way for way in WAYS if way != "hang"]
         ways = ("hang", others[2 * place % len(others)], others[(2 * place + 1) % len(others)])
-        return [Fault(kind, way) for way in ways]
+        return [Fault(kind, "500", nth=0), *(Fault(kind, way) for way in ways)]
     return [Fault(kind, way, nth) for way in WAYS for nth in range(10)]
 
 
