@@ -25,6 +25,7 @@ from grader.engine.told import told as as_told
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import BuildResult, Progress, ProgressEvent, silent
+from grader.submission.steps import told as named
 
 if TYPE_CHECKING:
     from grader.engine.connect import Engine
@@ -212,15 +213,16 @@ class _BuildKit:
         # "copy /context /" is how newer front ends take the context in: nothing of the learner's either.
         if not vertex.name or vertex.name.startswith(("[internal]", "copy /context ")):
             return
-        step = as_step(vertex, self._dockerfile)
-        if vertex.completed and step.name not in self._told and not vertex.error:
-            self._told.add(step.name)
+        name = named(vertex.name, self._dockerfile).name
+        if vertex.completed and name not in self._told and not vertex.error:
+            self._told.add(name)
+            step = as_step(vertex, self._dockerfile)
             how = "cached" if step.cached else f"{step.duration or 0:.1f} s"
-            self._progress(ProgressEvent("build", f"{step.name} ({how})", step=step.name))
+            self._progress(ProgressEvent("build", f"{name} ({how})", step=name))
         elif vertex.running:
             last = vertex.log.decode(errors="replace").rstrip().rpartition("\n")[2] or vertex.progress
             last = self._options.secrets.hidden(last)
-            self._progress(ProgressEvent("build", step.name, detail=True, step=step.name, log=last))
+            self._progress(ProgressEvent("build", name, detail=True, step=name, log=last))
 
 
 def _run(
