@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _COMPLETE_SINCE = 23
 #: Podman 4.8 brought Buildah 1.33, the first that reads heredocs.
 _PODMAN_HEREDOCS = (4, 8)
+#: Stages that Podman is given, at most. It keeps a container mounted for each until the build is over, and cannot be
+#: told to end one that runs nothing; losing the connection instead ends the whole service (Buildah's issue 7091).
+_PODMAN_STAGES = 100
 _NEWER_FLAGS = (
     "--link",
     "--exclude",
@@ -41,9 +44,10 @@ def prepare(
 
     ``own`` asks for the engine's own front end, whatever the Dockerfile says: not every age of Docker's knows that a
     build has no network. Raises ``EngineError`` when the Dockerfile is written in a newer language than this engine can
-    be taught.
+    be taught, or has more stages than it can carry.
     """
     if engine.name == "podman":
+        _refuse_more_stages_than_podman_carries(dockerfile)
         _refuse_heredocs_before_buildah_knew_them(engine, dockerfile)
         return neutralise_syntax(data) if dockerfile.syntax else data
     if engine.at_least(_COMPLETE_SINCE):
@@ -61,6 +65,15 @@ def _refuse_heredocs_before_buildah_knew_them(engine: Engine, dockerfile: Docker
     newer = _newer_than_built_in(dockerfile)
     if newer and newer[0] == "heredocs" and version < _PODMAN_HEREDOCS:
         raise _too_old(engine, *newer, "Podman 4.8")
+
+
+def _refuse_more_stages_than_podman_carries(dockerfile: Dockerfile) -> None:
+    if len(dockerfile.stages) > _PODMAN_STAGES:
+        raise EngineError(
+            f"Podman's builder is given {_PODMAN_STAGES} stages at most; the Dockerfile has {len(dockerfile.stages)}",
+            "Use fewer, or Docker Engine. Nothing is counted against the submission.",
+            where=f"Dockerfile:{dockerfile.stages[_PODMAN_STAGES].line}",
+        )
 
 
 def _too_old(engine: Engine, what: str, line: int, needed: str) -> EngineError:

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 # The engine's runtime says why it could not start a command in the log of the step, where Engine 20.10 and 28 make it
 # exit code 1. (A learner's echo of such a line gives an error, never a pass.)
+# Podman says before it what it was doing.
 _RUNTIME = re.compile(
-    r'^(?:time=".*" level=error msg=")?(?:runc (?:run|create) failed|crun: |OCI runtime).*', re.MULTILINE
+    r"^(?:error running container: from \S+ (?:creat|start)ing container for \[.*\]: )?"
+    r'(?:time=".*" level=error msg=")?(?:runc (?:run|create) failed|crun: |OCI runtime).*',
+    re.MULTILINE,
 )
 _NOT_STARTED = (
     (re.compile(r'exec: "(?P<it>[^"]*)": (?:stat \S+: no such file|executable file not found)'

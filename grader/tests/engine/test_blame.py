@@ -107,6 +107,10 @@ def test_faults_of_ours_and_unknown_ones_are_never_the_learners(text: str) -> No
 
 
 RUNC = "runc run failed: unable to start container process: "
+PODMAN = (
+    "error running container: from /usr/bin/runc creating container for [/bin/sh -c true]: "
+    'time="now" level=error msg="runc create failed: '
+)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +137,12 @@ RUNC = "runc run failed: unable to start container process: "
             ),
             "“/bin/sh” does not exist",
         ),
+        (
+            PODMAN
+            + 'unable to start container process: exec: \\"/bin/sh\\": stat /bin/sh: no such file or directory"\n'
+            ": exit status 1",
+            "“/bin/sh” does not exist",
+        ),
         ("gcc: command not found", "exit code 1"),
         ("FileNotFoundError: [Errno 2] No such file or directory: '/x'", "exit code 1"),
         ("ModuleNotFoundError: No module named 'x'", "exit code 1"),
@@ -151,6 +161,7 @@ def test_a_command_that_cannot_be_started_is_named(log: str, words: str) -> None
         RUNC + "error during container init: error setting cgroup config for procHooks process: no such device",
         RUNC + "error during container init: write init-p: broken pipe",
         "runc create failed: container with given ID already exists",
+        PODMAN + 'container with given ID already exists"\n: exit status 1',
         "tar: write error: No space left on device",
         "curl: (6) Could not resolve host: example.org",
         "W: Failed to fetch http://x/InRelease  Temporary failure resolving 'x'",

@@ -51,6 +51,14 @@ def test_an_older_podman_does_not_take_a_heredoc_for_instructions(workshop: Work
     assert prepared(workshop, SLIM, "podman", "4.3.1") == SLIM
 
 
+def test_podman_is_not_given_more_stages_than_it_carries(workshop: Workshop) -> None:
+    with pytest.raises(EngineError, match="100 stages at most; the Dockerfile has 101") as raised:
+        prepared(workshop, SLIM * 101, "podman", "6.1.1")
+    assert raised.value.where == "Dockerfile:101"
+    assert prepared(workshop, SLIM * 100, "podman", "6.1.1") == SLIM * 100
+    assert prepared(workshop, SLIM * 101, "docker", "28.5.2") == SLIM * 101
+
+
 def test_a_syntax_line_costs_no_registry_where_it_is_not_needed(workshop: Workshop) -> None:
     text = f"# syntax=docker/dockerfile:1\nFROM debian:bookworm-slim\nRUN echo {unique()}; exit 3\n".encode()
     engine = workshop.engine

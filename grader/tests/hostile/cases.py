@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -39,8 +39,8 @@ class Case:
     first check that failed, where it matters, and ``says`` a pattern of what the learner is told. Bounds: ``within`` is
     seconds until the verdict; the grader may use ``memory`` MB; meanwhile the host's disk may lose ``disk`` MB and its
     memory ``ram`` MB, and gain ``processes``. What only a fenced engine survives ``needs`` a fence: `memory`,
-    `processes` or `disk`. With containerd's image store an image may be another one, and what is in ``containerd``
-    holds instead.
+    `processes` or `disk`. With containerd's image store or Podman an image may be another one, or none: what is in
+    ``containerd`` or ``podman`` holds instead.
     """
 
     name: str
@@ -56,7 +56,8 @@ class Case:
     ram: int = 1500
     processes: int = 150
     needs: str = ""
-    containerd: Mapping[str, str] = field(default_factory=dict, hash=False)
+    containerd: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    podman: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def exit_code(self) -> int:
@@ -65,7 +66,9 @@ class Case:
 
     def on(self, engine: Engine) -> Case:
         """What must become of it there."""
-        return replace(self, **self.containerd, containerd={}) if in_containerd(engine) else self  # type: ignore[arg-type]
+        if engine.name == "podman":
+            return replace(self, **self.podman)
+        return replace(self, **self.containerd) if in_containerd(engine) else self
 
     def hand_in(self, folder: Path) -> None:
         """Makes ``folder`` what the attacker hands in."""
