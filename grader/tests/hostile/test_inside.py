@@ -29,6 +29,9 @@ INSIDE = Path(__file__).parent / "inside"
 DOCKERFILE = (INSIDE / "Dockerfile").read_text()
 #: MB of memory that it is given.
 MEMORY = 300
+#: What Podman gives to whoever it runs: a user namespace of its own making, whose root has power in it alone, and an
+#: empty file that says that it is Podman.
+PODMAN = {"make_namespaces": "unshared 10000000", "find_what_the_host_mounted": ["/run/.containerenv"]}
 #: Somebody on the internet, and where clouds answer their machines.
 FAR = (("8.8.8.8", 53), ("1.1.1.1", 443), ("2001:4860:4860::8888", 53), ("169.254.169.254", 80), ("fd00:ec2::254", 80))
 
@@ -71,7 +74,8 @@ def test_nothing_of_what_it_tries_succeeds(engine: Engine, who: str, *, entered:
         with running(engine, who=who, entered=entered, TARGETS=json.dumps([*host, *near, *FAR])) as app:
             told = asked(app, "/attacks")
     assert len(told) > 30
-    assert {name: got for name, got in told.items() if got} == {}
+    given = PODMAN if engine.name == "podman" else {}
+    assert {name: got for name, got in told.items() if got} == given
 
 
 def test_what_it_takes_without_end_is_bounded(engine: Engine) -> None:
