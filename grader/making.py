@@ -183,9 +183,11 @@ class Maker:
             from grader.engine import trace  # noqa: PLC0415
 
             trace.prepare()
-        from grader.engine import image, sandbox  # noqa: F401, PLC0415
+        from grader.engine import image  # noqa: F401, PLC0415
 
-        if not self._wants_app():
+        if self._wants_app():
+            from grader.engine import sandbox  # noqa: F401, PLC0415
+        else:
             # Else the start of the app is the time for it, of which there is more.
             _ = self._request.checks
 
@@ -272,7 +274,7 @@ class Maker:
         if settings.wheelhouse:
             from grader.course import wheelhouse  # noqa: PLC0415  # few rubrics have one
 
-            # A rubric whose settings were kept from an earlier run is read, and held to this, only after the build.
+            # A rubric that was kept from an earlier run has been held to what lay there then.
             wheelhouse.require(self._request.exercise.path, settings.wheelhouse)
         limits = Limits(dockerfile=settings.dockerfile_limit, context=settings.context_limit)
         starter = self._request.exercise.starter

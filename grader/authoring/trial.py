@@ -67,7 +67,7 @@ class Bench:
 def bench(exercise: Exercise, solutions: Path, types: Mapping[str, type[Check]], grade: Grade) -> Bench:
     """Raises RubricError when the rubric cannot be read. What it keeps from learners its author is told."""
     rubric = rubrics.load(exercise.rubric_path, types)
-    open_ones = tuple(check.model_copy(update={"show": "full"}) for check in rubric.checks)
+    open_ones = tuple(replace(check, show="full") for check in rubric.checks)
     return Bench(exercise, replace(rubric, checks=open_ones), solutions / exercise.id, grade)
 
 

@@ -12,6 +12,7 @@ from grader.checks._exchange import PATIENCE
 from grader.checks._fresh import refresh
 from grader.checks._json import missing, violation
 from grader.checks._text import found, shown
+from grader.course.model import UNSET
 from grader.course.units import human_size, human_time
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _ask_once(app: App, exchange: Exchange, fresh: str, until: float) -> Asked:
 def _sent(exchange: Exchange, fresh: str) -> tuple[list[tuple[str, str]], bytes]:
     """Headers and body of a request."""
     headers = [(name, refresh(value, fresh)) for name, value in exchange.headers.items()]
-    if "json_body" not in exchange.model_fields_set:
+    if exchange.json_body is UNSET:
         return headers, refresh(exchange.body, fresh).encode()
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
@@ -192,8 +193,8 @@ def _body_faults(exchange: Exchange, body: str, fresh: str) -> Iterator[str]:
     except (ValueError, RecursionError):
         yield f"a body that is no JSON: {shown(body)}"
         return
-    if exchange.expected_json is not None and (gap := missing(refresh(exchange.expected_json, fresh), answered)):
+    if exchange.expected_json is not UNSET and (gap := missing(refresh(exchange.expected_json, fresh), answered)):
         yield gap
-    schema = "json_schema" in exchange.model_fields_set
+    schema = exchange.json_schema is not UNSET
     if schema and (broken := violation(refresh(exchange.json_schema, fresh), body.removeprefix("\ufeff"))):
         yield broken

@@ -14,8 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator
-
+from grader.course.model import Rule
 from grader.course.suggest import closest, listed
 from grader.submission.commands import command
 from grader.submission.dockerfile import mounts
@@ -89,7 +88,7 @@ def _is_pattern(text: str) -> str:
 
 
 #: A pattern in a rubric.
-InstructionPattern = Annotated[str, AfterValidator(_is_pattern)]
+InstructionPattern = Annotated[str, Rule(_is_pattern)]
 
 
 def _has_flag(instruction: Instruction, flag: str) -> bool:

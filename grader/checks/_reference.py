@@ -57,7 +57,7 @@ class Reference:
 def describe(kind: type[Check]) -> Reference:
     """All there is to know of a check type to write one; a field of its own may stand for a common one."""
     summary, _, more = cleandoc(kind.__doc__ or "").partition("\n\n")
-    schema, base = kind.model_json_schema(), Check.model_json_schema()
+    schema, base = TypeAdapter(kind).json_schema(), TypeAdapter(Check).json_schema()
     is_common = {name: _same(base["properties"].get(name), field) for name, field in schema["properties"].items()}
     fields = [each for each in _fields(schema, schema.get("$defs", {}), ()) if each.name != "check"]
     return Reference(

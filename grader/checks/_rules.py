@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import TYPE_CHECKING, Literal
 
 from grader.checks._instructions import InstructionPattern, parse
 from grader.checks._text import Regex, found_in, shown
+from grader.course.model import Model, field
 from grader.course.suggest import listed
 from grader.submission.commands import command
 
@@ -21,20 +20,16 @@ if TYPE_CHECKING:
 _WHERE = "`final` looks at the final stage and what it starts from, `any` at every stage."
 
 
-class _Rules(BaseModel):
+class _Rules(Model):
     """What there must and must not be."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     required: tuple[str, ...]
     forbidden: tuple[str, ...]
-    stage: Literal["final", "any"] = Field(default="any", description=_WHERE)
+    stage: Literal["final", "any"] = field(default="any", description=_WHERE)
 
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
+    def __post_init__(self) -> None:
         if not self.required and not self.forbidden:
             raise ValueError("it asks for nothing; give it required, forbidden or both")
-        return self
 
     @property
     def _there(self) -> str:
@@ -57,10 +52,10 @@ class _Rules(BaseModel):
 class Instructions(_Rules):
     """Instructions that must or must not be there."""
 
-    required: tuple[InstructionPattern, ...] = Field(
+    required: tuple[InstructionPattern, ...] = field(
         default=(), description="Patterns; for each there is an instruction that the final image needs."
     )
-    forbidden: tuple[InstructionPattern, ...] = Field(
+    forbidden: tuple[InstructionPattern, ...] = field(
         default=(), description="Patterns; no instruction is like one of them."
     )
 
@@ -87,10 +82,10 @@ class Instructions(_Rules):
 class Commands(_Rules):
     """What the commands of RUN must or must not contain."""
 
-    required: tuple[Regex, ...] = Field(
+    required: tuple[Regex, ...] = field(
         default=(), description="Regular expressions; each is found in the command of a RUN."
     )
-    forbidden: tuple[Regex, ...] = Field(
+    forbidden: tuple[Regex, ...] = field(
         default=(), description="Regular expressions; none is found in the command of a RUN."
     )
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from grader.course.model import Model, field
 from grader.course.suggest import listed
 
 if TYPE_CHECKING:
@@ -18,22 +17,18 @@ if TYPE_CHECKING:
 Fault = tuple[str, int | None]
 
 
-class Stages(BaseModel):
+class Stages(Model):
     """How many stages there are, and what they are called."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    min: int = field(default=1, ge=1, description="The fewest stages.")
+    max: int | None = field(default=None, ge=1, description="The most stages.")
+    named: bool = field(default=False, description="Every stage that another one uses has a name, and is used by it.")
+    names: tuple[str, ...] = field(default=(), description="Names that stages have.")
+    final_from: str = field(default="", description="The stage that the final one starts from: `FROM NAME`.")
 
-    min: int = Field(default=1, ge=1, description="The fewest stages.")
-    max: int | None = Field(default=None, ge=1, description="The most stages.")
-    named: bool = Field(default=False, description="Every stage that another one uses has a name, and is used by it.")
-    names: tuple[str, ...] = Field(default=(), description="Names that stages have.")
-    final_from: str = Field(default="", description="The stage that the final one starts from: `FROM NAME`.")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def __post_init__(self) -> None:
         if self.max is not None and self.max < self.min:
             raise ValueError("max is less than min; make it more")
-        return self
 
     def expectation(self) -> Iterator[str]:
         """What is expected, in words."""

@@ -7,8 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
-
+from grader.course.model import Rule
 from grader.course.units import human_time
 from grader.errors import RubricError
 
@@ -40,7 +39,7 @@ def _regular(pattern: str) -> str:
 
 
 #: A regular expression in a rubric, as Python's `re` has them. (No `format: regex` in the schema: that is ECMA's.)
-Regex = Annotated[str, AfterValidator(_regular), Field(min_length=1)]
+Regex = Annotated[str, Rule(_regular, min_length=1)]
 
 
 def found(pattern: str, text: str) -> bool:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from grader.checks import _hand as hand
 from grader.checks._commands import PROGRAMS, by_content, command_names, is_command
 from grader.checks._packages import DPKG_STATUS, canonical, debian_package, debian_packages, pip_package, pip_packages
 from grader.checks._paths import in_place, is_glob, lexists, path_pattern, through_symlinks
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import field
 from grader.engine.merge import hidden_by
 
 if TYPE_CHECKING:
@@ -66,24 +65,22 @@ class Absent(Check):
     )
 
     check: Literal["absent"]
-    commands: tuple[str, ...] = Field(default=(), description="Names of executables.")
-    paths: tuple[str, ...] = Field(default=(), description="Absolute paths; `*`, `?` and `**` as in a shell.")
-    debian_packages: tuple[str, ...] = Field(default=(), description="Names of Debian packages.")
-    pip_packages: tuple[str, ...] = Field(default=(), description="Names of Python packages.")
-    anywhere: bool = Field(
+    commands: tuple[str, ...] = field(default=(), description="Names of executables.")
+    paths: tuple[str, ...] = field(default=(), description="Absolute paths; `*`, `?` and `**` as in a shell.")
+    debian_packages: tuple[str, ...] = field(default=(), description="Names of Debian packages.")
+    pip_packages: tuple[str, ...] = field(default=(), description="Names of Python packages.")
+    anywhere: bool = field(
         default=False,
         description="Also in layers below, where what a later line deleted still ships; not only in the final files.",
     )
 
-    @model_validator(mode="after")
-    def _looks_for_something(self) -> Self:
+    def __post_init__(self) -> None:
         if not (self.commands or self.paths or self.debian_packages or self.pip_packages):
             raise ValueError("absent looks for nothing; give it commands, paths, debian_packages or pip_packages")
         if any(not path.startswith("/") or not path.strip("/") for path in self.paths):
             raise ValueError("paths are absolute and name something; begin each with a slash")
         if any(not name.strip() or "/" in name for name in self.commands):
             raise ValueError("commands are names without a slash; put what lies at one place only under paths")
-        return self
 
     def only_reads(self) -> bool:
         return True

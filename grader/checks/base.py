@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from dataclasses import dataclass
+from dataclasses import field as plain_field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from grader.course.model import Model, field
 from grader.course.units import Duration
 from grader.result import Status
 
@@ -28,7 +28,7 @@ class Outcome:
     expected: str
     got: str
     line: int | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = plain_field(default_factory=dict)
     credit: float = 0.0
     parts: tuple[OutcomePart, ...] = ()
 
@@ -55,10 +55,8 @@ def failed(*, expected: str, got: str, line: int | None = None, credit: float = 
     return Outcome(Status.FAILED, expected, got, line, evidence, credit)
 
 
-class Check(BaseModel):
+class Check(Model):
     """The fields that every check type shares."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: What the check looks at (`image`, `app`): the grader makes these ready side by side, before the first check asks.
     #: What is not named here is made when it is first asked for.
@@ -73,23 +71,23 @@ class Check(BaseModel):
     #: A check of this type as YAML, for `grader checks`.
     example: ClassVar[str] = ""
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Names the check in results; unique in its rubric.")
-    check: str = Field(description="The check type.")
-    title: str = Field(default="", description="One line for the learner: what should be true.")
-    points: float = Field(ge=0, description="What it is worth.")
-    bonus: bool = Field(default=False, description="Its points come on top of the full score.")
-    required: bool = Field(default=False, description="When it fails, the checks after it are skipped.")
-    needs: tuple[str, ...] = Field(default=(), description="Ids of checks that have to pass, or this one is skipped.")
-    target: str = Field(default="", description="A stage to judge instead of the final image, as `--target` builds it.")
-    why: str = Field(default="", description="Why it matters, for the learner.")
-    hints: tuple[str, ...] = Field(default=(), description="What to try, from a nudge to the way itself.")
-    hint_cost: float | None = Field(
+    id: str = field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Names the check in results; unique in its rubric.")
+    check: str = field(description="The check type.")
+    title: str = field(default="", description="One line for the learner: what should be true.")
+    points: float = field(ge=0, description="What it is worth.")
+    bonus: bool = field(default=False, description="Its points come on top of the full score.")
+    required: bool = field(default=False, description="When it fails, the checks after it are skipped.")
+    needs: tuple[str, ...] = field(default=(), description="Ids of checks that have to pass, or this one is skipped.")
+    target: str = field(default="", description="A stage to judge instead of the final image, as `--target` builds it.")
+    why: str = field(default="", description="Why it matters, for the learner.")
+    hints: tuple[str, ...] = field(default=(), description="What to try, from a nudge to the way itself.")
+    hint_cost: float | None = field(
         default=None, ge=0, description="The points that each hint by `grader hint` takes; the rubric's if left out."
     )
-    show: Literal["full", "got-only", "nothing"] = Field(
+    show: Literal["full", "got-only", "nothing"] = field(
         default="full", description="How much a learner is told: all, not what was expected, or the verdict alone."
     )
-    timeout: Duration | None = Field(
+    timeout: Duration | None = field(
         default=None, description="The longest that the check may take; what it runs of the learner's fails after it."
     )
 
@@ -119,4 +117,4 @@ class Check(BaseModel):
     @classmethod
     def type_name(cls) -> str:
         """The check type's name in YAML."""
-        return str(get_args(cls.model_fields["check"].annotation)[0])
+        return str(get_args(get_type_hints(cls)["check"])[0])

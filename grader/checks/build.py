@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
-
 from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import field
 from grader.course.units import Duration, human_time
 
 if TYPE_CHECKING:
@@ -34,8 +33,8 @@ class Build(Check):
     )
 
     check: Literal["build"]
-    within: Duration | None = Field(default=None, description="The longest that the build may take.")
-    args: dict[str, str] = Field(default={}, description="Build arguments, as `--build-arg` gives them.")
+    within: Duration | None = field(default=None, description="The longest that the build may take.")
+    args: dict[str, str] = field(default={}, description="Build arguments, as `--build-arg` gives them.")
 
     def only_reads(self) -> bool:
         return not self.args

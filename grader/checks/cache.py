@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from grader.checks import _hand as hand
 from grader.checks._change import changed
 from grader.checks._rebuilt import difference
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import field
 from grader.errors import EngineError
 from grader.result import Status
 
@@ -56,27 +55,25 @@ class Cache(Check):
     )
 
     check: Literal["cache"]
-    change: tuple[str, ...] | dict[str, str] = Field(
+    change: tuple[str, ...] | dict[str, str] = field(
         default=(), description="Files to change before the rebuild; as a mapping, what is added at the end of each."
     )
-    cached: tuple[str, ...] = Field(default=(), description="Steps that have to come from the cache.")
-    rebuilt: tuple[str, ...] = Field(default=(), description="Steps that have to run again.")
-    unchanged: tuple[str, ...] = Field(
+    cached: tuple[str, ...] = field(default=(), description="Steps that have to come from the cache.")
+    rebuilt: tuple[str, ...] = field(default=(), description="Steps that have to run again.")
+    unchanged: tuple[str, ...] = field(
         default=(), description="Files of the image, paths or globs, that are the same after the rebuild."
     )
-    added: tuple[str, ...] = Field(
+    added: tuple[str, ...] = field(
         default=(), description="Files, paths or globs, that the image has after the rebuild and not before."
     )
-    twice: bool = Field(default=False, description="A rebuild without any change comes from the cache as a whole.")
+    twice: bool = field(default=False, description="A rebuild without any change comes from the cache as a whole.")
 
-    @model_validator(mode="after")
-    def _asks_for_something(self) -> Self:
+    def __post_init__(self) -> None:
         asked = self.cached or self.rebuilt or self.unchanged or self.added
         if self.twice and (self.change or asked):
             raise ValueError("twice is about a rebuild without a change; leave change and what comes of it out")
         if not self.twice and not (self.change and asked):
             raise ValueError("cache needs change, and cached, rebuilt, unchanged or added; or else twice: true")
-        return self
 
     def run(self, subject: Subject) -> Outcome:
         """Builds again, and looks which steps ran."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
-
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from grader.checks import _config as configured
 from grader.checks import _hand as hand
@@ -14,6 +12,7 @@ from grader.checks._fresh import refresh, refuse_unknown_forms
 from grader.checks._running import Clock
 from grader.checks._text import Regex, found, shown
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import Rule, field
 from grader.course.units import Duration, human_size, human_time
 
 if TYPE_CHECKING:
@@ -29,7 +28,19 @@ _KEPT = 1_000_000
 #: Where programs are looked for when the image does not say (Docker's own default).
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-ExitCode = Annotated[int, Field(ge=0, le=255)]
+ExitCode = Annotated[int, Rule(ge=0, le=255)]
+
+
+def _some_command(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if not value or not value[0].strip() or any("\0" in word for word in value):
+        raise ValueError("command is empty; name a program, as in [python, --version]")
+    return value
+
+
+def _some_code(value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    if value == ():
+        raise ValueError("exit_code is empty; name one or several")
+    return value
 
 
 class Command(Check):
@@ -41,7 +52,6 @@ class Command(Check):
     `absent`, which run nothing. The fences are the app's: no network, no capabilities, bounded memory and processes.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
     uses: ClassVar[frozenset[str]] = frozenset({"image"})
     example: ClassVar[str] = """\
 - id: python-works
@@ -62,51 +72,35 @@ class Command(Check):
     )
 
     check: Literal["command"]
-    command: str | tuple[str, ...] = Field(
+    command: Annotated[str | tuple[str, ...], Rule(_some_command)] = field(
         description="What to run: a list as it is, without a shell; a text with the image's `/bin/sh -c`."
     )
-    place: Literal["image", "app"] = Field(
+    place: Literal["image", "app"] = field(
         default="image", alias="in", description="In a container of its own, or in that of the running app."
     )
-    entrypoint: bool = Field(
+    entrypoint: bool = field(
         default=False,
         description="Whether the image's ENTRYPOINT gets the command, as it gets a CMD; else it is left out.",
     )
-    env: dict[str, str] = Field(default={}, description="Environment variables on top of the image's.")
-    user: str | int | None = Field(default=None, description="Who runs it, instead of the image's user.")
-    workdir: str | None = Field(
+    env: dict[str, str] = field(default={}, description="Environment variables on top of the image's.")
+    user: str | int | None = field(default=None, description="Who runs it, instead of the image's user.")
+    workdir: str | None = field(
         default=None, pattern="^/", description="Where it runs, instead of the image's workdir."
     )
-    within: Duration = Field(default=30.0, description="How long it may take.")
-    exit_code: ExitCode | tuple[ExitCode, ...] = Field(
+    within: Duration = field(default=30.0, description="How long it may take.")
+    exit_code: Annotated[ExitCode | tuple[ExitCode, ...], Rule(_some_code)] = field(
         default=0, description="The exit code that is expected, or several; 127 is a program that does not exist."
     )
-    text: str | None = Field(default=None, min_length=1, description="A text that stdout must contain.")
-    expected_output: tuple[Regex, ...] = Field(default=(), description="Regular expressions to be found in stdout.")
-    excluded_output: tuple[Regex, ...] = Field(default=(), description="Those that must not be found in stdout.")
-    expected_error: tuple[Regex, ...] = Field(default=(), description="Regular expressions to be found in stderr.")
-    excluded_error: tuple[Regex, ...] = Field(default=(), description="Those that must not be found in stderr.")
+    text: str | None = field(default=None, min_length=1, description="A text that stdout must contain.")
+    expected_output: tuple[Regex, ...] = field(default=(), description="Regular expressions to be found in stdout.")
+    excluded_output: tuple[Regex, ...] = field(default=(), description="Those that must not be found in stdout.")
+    expected_error: tuple[Regex, ...] = field(default=(), description="Regular expressions to be found in stderr.")
+    excluded_error: tuple[Regex, ...] = field(default=(), description="Those that must not be found in stderr.")
 
-    @field_validator("command")
-    @classmethod
-    def _is_a_command(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if not value or not value[0].strip() or any("\0" in word for word in value):
-            raise ValueError("command is empty; name a program, as in [python, --version]")
-        return value
-
-    @field_validator("exit_code")
-    @classmethod
-    def _is_some_code(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
-        if value == ():
-            raise ValueError("exit_code is empty; name one or several")
-        return value
-
-    @model_validator(mode="after")
-    def _can_be_run(self) -> Self:
+    def __post_init__(self) -> None:
         if self.entrypoint and self.place == "app":
             raise ValueError("an ENTRYPOINT runs in a container of its own only; drop entrypoint, or `in: app`")
         refuse_unknown_forms([self.command, self.env, self.text, *self._patterns()])
-        return self
 
     def _patterns(self) -> tuple[str, ...]:
         return (*self.expected_output, *self.excluded_output, *self.expected_error, *self.excluded_error)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from grader.checks import _config as configured
 from grader.checks import _hand as hand
 from grader.checks._accounts import USERS, accounts, look_up
 from grader.checks._text import Regex, found, shown
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import Model, Rule, field, names
 from grader.course.units import Duration, human_time
 
 if TYPE_CHECKING:
@@ -27,28 +26,29 @@ def _a_port(written: int | str) -> str:
     return configured.port(str(written))
 
 
-Port = Annotated[int | str, AfterValidator(_a_port)]
-Folder = Annotated[str, Field(pattern=r"^/")]
+Port = Annotated[int | str, Rule(_a_port)]
+Folder = Annotated[str, Rule(pattern=r"^/")]
 
 
-class Matching(BaseModel):
+class Matching(Model):
     """Any value that a regular expression is found in."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    matches: Regex = Field(description="A regular expression that must be found in the value.")
+    matches: Regex = field(description="A regular expression that must be found in the value.")
 
 
-class Healthcheck(BaseModel):
+class Healthcheck(Model):
     """What a HEALTHCHECK has to be like; what is left out may be anything. Times are seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    matches: Regex | None = field(default=None, description="A regular expression found in its command.")
+    interval: Duration | None = field(default=None, description="Its `--interval`.")
+    timeout: Duration | None = field(default=None, description="Its `--timeout`.")
+    start_period: Duration | None = field(default=None, description="Its `--start-period`.")
+    retries: int | None = field(default=None, ge=1, description="Its `--retries`.")
 
-    matches: Regex | None = Field(default=None, description="A regular expression found in its command.")
-    interval: Duration | None = Field(default=None, description="Its `--interval`.")
-    timeout: Duration | None = Field(default=None, description="Its `--timeout`.")
-    start_period: Duration | None = Field(default=None, description="Its `--start-period`.")
-    retries: int | None = Field(default=None, ge=1, description="Its `--retries`.")
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is asked of it, its command apart."""
+        return {name: value for name, value in vars(self).items() if value is not None and name != "matches"}
 
 
 class _Fault(NamedTuple):
@@ -89,32 +89,30 @@ class Config(Check):
     )
 
     check: Literal["config"]
-    user: int | str | None = Field(default=None, description="The user that containers run as: a name or a number.")
-    not_root: bool = Field(default=False, description="That user is not root, under whatever name.")
-    workdir: Folder | None = Field(default=None, description="The working directory.")
-    env: dict[str, str | Matching] = Field(default={}, description="Environment variables and their values.")
-    unset_env: tuple[str, ...] = Field(default=(), description="Environment variables that must not be set.")
-    labels: dict[str, str | Matching] = Field(default={}, description="Labels and their values.")
-    exposed_ports: tuple[Port, ...] = Field(default=(), description="Ports that are exposed, such as 5000 or 53/udp.")
-    unexposed_ports: tuple[Port, ...] = Field(default=(), description="Ports that must not be exposed.")
-    entrypoint: tuple[str, ...] | None = Field(default=None, description="The entrypoint; `[]` for none.")
-    cmd: tuple[str, ...] | None = Field(default=None, description="The command; `[]` for none.")
-    exec_form: bool = Field(default=False, description="Entrypoint and command are in exec form: no shell runs them.")
-    healthcheck: bool | Healthcheck | None = Field(default=None, description="Whether it has one, or what it is like.")
-    stop_signal: str | None = Field(default=None, min_length=1, description="The signal that `docker stop` sends.")
-    volumes: tuple[Folder, ...] = Field(default=(), description="Paths that are volumes.")
-    unmounted_volumes: tuple[Folder, ...] = Field(default=(), description="Paths that must not be volumes.")
+    user: int | str | None = field(default=None, description="The user that containers run as: a name or a number.")
+    not_root: bool = field(default=False, description="That user is not root, under whatever name.")
+    workdir: Folder | None = field(default=None, description="The working directory.")
+    env: dict[str, str | Matching] = field(default={}, description="Environment variables and their values.")
+    unset_env: tuple[str, ...] = field(default=(), description="Environment variables that must not be set.")
+    labels: dict[str, str | Matching] = field(default={}, description="Labels and their values.")
+    exposed_ports: tuple[Port, ...] = field(default=(), description="Ports that are exposed, such as 5000 or 53/udp.")
+    unexposed_ports: tuple[Port, ...] = field(default=(), description="Ports that must not be exposed.")
+    entrypoint: tuple[str, ...] | None = field(default=None, description="The entrypoint; `[]` for none.")
+    cmd: tuple[str, ...] | None = field(default=None, description="The command; `[]` for none.")
+    exec_form: bool = field(default=False, description="Entrypoint and command are in exec form: no shell runs them.")
+    healthcheck: bool | Healthcheck | None = field(default=None, description="Whether it has one, or what it is like.")
+    stop_signal: str | None = field(default=None, min_length=1, description="The signal that `docker stop` sends.")
+    volumes: tuple[Folder, ...] = field(default=(), description="Paths that are volumes.")
+    unmounted_volumes: tuple[Folder, ...] = field(default=(), description="Paths that must not be volumes.")
 
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
-        own = set(type(self).model_fields) - set(Check.model_fields)
+    def __post_init__(self) -> None:
+        own = set(names(type(self))) - set(names(Check))
         asked = {name for name in own if getattr(self, name) not in (None, False, (), {})}
         asked |= {name for name in ("entrypoint", "cmd", "healthcheck") if getattr(self, name) is not None}
         if not asked:
             raise ValueError(f"config asks for nothing; give it {', '.join(sorted(own)[:-1])} or {max(own)}")
         if self.stop_signal and not configured.signal_name(self.stop_signal).removeprefix("SIG")[:1].isalpha():
             raise ValueError(f"stop_signal {self.stop_signal} is no signal; write it like SIGTERM")
-        return self
 
     def only_reads(self) -> bool:
         return True
@@ -227,7 +225,7 @@ class Config(Check):
             test = " ".join(health["test"][1:])
             if self.healthcheck.matches and not found(self.healthcheck.matches, test):
                 yield _Fault(f"the HEALTHCHECK runs {shown(test)}", "HEALTHCHECK")
-            for name, value in self.healthcheck.model_dump(exclude_none=True, exclude={"matches"}).items():
+            for name, value in self.healthcheck.given.items():
                 if value != health[name]:
                     is_now = health[name] if name == "retries" else human_time(health[name])
                     yield _Fault(f"the HEALTHCHECK's {name} is {is_now}", "HEALTHCHECK")
@@ -272,6 +270,6 @@ def _asked(name: str, value: str | Matching) -> str:
 def _health_words(wanted: bool | Healthcheck) -> str:  # noqa: FBT001  # it is the field's value
     if not isinstance(wanted, Healthcheck):
         return "a HEALTHCHECK" if wanted else "no HEALTHCHECK"
-    given = wanted.model_dump(exclude_none=True)
-    told = [f"{name} {value if name in ('matches', 'retries') else human_time(value)}" for name, value in given.items()]
+    told = [f"matches {wanted.matches}"] if wanted.matches is not None else []
+    told += [f"{name} {value if name == 'retries' else human_time(value)}" for name, value in wanted.given.items()]
     return " with ".join(["a HEALTHCHECK", *([", ".join(told)] if told else [])])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
-
-from pydantic import AfterValidator, Field, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import Rule, field
 from grader.course.units import ByteSize, human_size
 from grader.submission.ignore import matcher, taken_by
 
@@ -24,9 +23,9 @@ def _pattern(text: str) -> str:
 
 
 #: A file in the build context, there or not.
-Path = Annotated[str, Field(pattern=r"^[^/\s*?\[\]!\\][^*?\[\]\\]*$")]
+Path = Annotated[str, Rule(pattern=r"^[^/\s*?\[\]!\\][^*?\[\]\\]*$")]
 #: A line of a `.dockerignore`.
-Pattern = Annotated[str, AfterValidator(_pattern), Field(min_length=1)]
+Pattern = Annotated[str, Rule(_pattern, min_length=1)]
 
 
 class _Fault(NamedTuple):
@@ -63,21 +62,19 @@ class Context(Check):
     )
 
     check: Literal["context"]
-    max_size: ByteSize | None = Field(default=None, description="What the files sent may weigh together.")
-    max_files: int | None = Field(
+    max_size: ByteSize | None = field(default=None, description="What the files sent may weigh together.")
+    max_files: int | None = field(
         default=None, ge=1, description="How many files may be sent, the Dockerfile included."
     )
-    absent: tuple[Pattern, ...] = Field(default=(), description="What must not be sent, as lines of .dockerignore.")
-    present: tuple[Pattern, ...] = Field(default=(), description="What has to be sent, in the same patterns.")
-    ignored: tuple[Path, ...] = Field(
+    absent: tuple[Pattern, ...] = field(default=(), description="What must not be sent, as lines of .dockerignore.")
+    present: tuple[Pattern, ...] = field(default=(), description="What has to be sent, in the same patterns.")
+    ignored: tuple[Path, ...] = field(
         default=(), description="Paths that .dockerignore has to leave out, whether there are such files or not."
     )
 
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
+    def __post_init__(self) -> None:
         if self.max_size is None and self.max_files is None and not (self.absent or self.present or self.ignored):
             raise ValueError("context asks for nothing; give it max_size, max_files, absent, present or ignored")
-        return self
 
     def run(self, subject: Subject) -> Outcome:
         """Names everything that is wrong; the line is that of the first COPY that takes it in."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
-
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from grader.checks._instructions import InstructionPattern
 from grader.checks._order import order_faults
 from grader.checks._rules import Commands, Instructions
 from grader.checks._stages import Stages, crossing, crossing_faults
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import Rule, field, keys, names
 from grader.course.suggest import listed
 from grader.submission.policy import normalise
 
@@ -68,30 +67,29 @@ class Dockerfile(Check):
     )
 
     check: Literal["dockerfile"]
-    stages: Stages | None = Field(default=None, description="Number and names of the stages.")
-    copies_from_stage: bool = Field(
+    stages: Stages | None = field(default=None, description="Number and names of the stages.")
+    copies_from_stage: bool = field(
         default=False, description="The final image takes files from an earlier stage, by COPY --from or a mount."
     )
-    copies_from: Annotated[tuple[str, ...], BeforeValidator(_as_list), WithJsonSchema(_NAMES)] = Field(
+    copies_from: Annotated[tuple[str, ...], Rule(before=_as_list, schema=_NAMES)] = field(
         default=(), description="The stage, or stages, from which the final image takes files, by name."
     )
-    final_base: tuple[str, ...] = Field(
+    final_base: tuple[str, ...] = field(
         default=(), description="What the final stage may start from; `*` and `?` as in a shell."
     )
-    pinned: bool = Field(default=False, description="Every image is named with a tag other than latest, or a digest.")
-    digest: bool = Field(default=False, description="Every image is named with its digest.")
-    order: tuple[InstructionPattern, ...] = Field(
+    pinned: bool = field(default=False, description="Every image is named with a tag other than latest, or a digest.")
+    digest: bool = field(default=False, description="Every image is named with its digest.")
+    order: tuple[InstructionPattern, ...] = field(
         default=(), description="Patterns for instructions whose first matches come in this order in their stage."
     )
-    instructions: Instructions | None = Field(
+    instructions: Instructions | None = field(
         default=None, description="Instructions that must or must not be there, by patterns."
     )
-    commands: Commands | None = Field(
+    commands: Commands | None = field(
         default=None, alias="run", description="What the commands of RUN must or must not contain."
     )
 
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
+    def __post_init__(self) -> None:
         if not any(
             (
                 *self._parts,
@@ -103,13 +101,10 @@ class Dockerfile(Check):
                 self.order,
             )
         ):
-            fields = [
-                field.alias or name for name, field in type(self).model_fields.items() if name not in Check.model_fields
-            ]
-            raise ValueError(f"dockerfile asks for nothing; give it one of {', '.join(fields)}")
+            own = [key for key in keys(type(self)) if key not in names(Check)]
+            raise ValueError(f"dockerfile asks for nothing; give it one of {', '.join(own)}")
         if len(self.order) == 1:
             raise ValueError("order has one pattern, and that is always in order; give it two or more")
-        return self
 
     @property
     def _parts(self) -> tuple[Stages | Instructions | Commands, ...]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from secrets import randbelow
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from grader.checks import _config as configured
 from grader.checks import _hand as hand
@@ -14,6 +12,7 @@ from grader.checks._fresh import refresh, refuse_unknown_forms
 from grader.checks._running import Clock
 from grader.checks._text import shown
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import Model, Rule, field
 from grader.course.units import Duration, human_time
 from grader.errors import RubricError
 
@@ -37,24 +36,20 @@ _WAITED = 1.0
 #: Where an engine looks for programs when the image does not say (Moby, oci/defaults.go).
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-Path = Annotated[str, Field(pattern="^/[!-~]*$")]
+Path = Annotated[str, Rule(pattern="^/[!-~]*$")]
 
 
-class Breaking(BaseModel):
+class Breaking(Model):
     """How the app is broken: by a request to it, or by a command in its container."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    get: Path | None = field(default=None, description="The path to ask for with GET.")
+    post: Path | None = field(default=None, description="The path to ask for with POST.")
+    command: tuple[str, ...] | None = field(default=None, min_length=1, description="What to run, without a shell.")
 
-    get: Path | None = Field(default=None, description="The path to ask for with GET.")
-    post: Path | None = Field(default=None, description="The path to ask for with POST.")
-    command: tuple[str, ...] | None = Field(default=None, min_length=1, description="What to run, without a shell.")
-
-    @model_validator(mode="after")
-    def _is_one_way(self) -> Self:
+    def __post_init__(self) -> None:
         if sum(way is not None for way in (self.get, self.post, self.command)) != 1:
             raise ValueError("give one way to break the app: get, post or command")
         refuse_unknown_forms([self.get, self.post, self.command])
-        return self
 
     @property
     def told(self) -> str:
@@ -93,8 +88,8 @@ class Health(Check):
     )
 
     check: Literal["health"]
-    within: Duration = Field(default=30.0, description="How soon the HEALTHCHECK has to succeed.")
-    broken_by: Literal["freeze", "nothing"] | Breaking = Field(
+    within: Duration = field(default=30.0, description="How soon the HEALTHCHECK has to succeed.")
+    broken_by: Literal["freeze", "nothing"] | Breaking = field(
         default="freeze", description="What breaks the app, after which the HEALTHCHECK has to fail."
     )
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from grader.checks import _hand as hand
 from grader.checks._answer import ask, faults
 from grader.checks._exchange import Exchange, curl, refuse_other_than_one_request
 from grader.checks._fresh import refresh
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import field, keys
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grader.checks._answer import Asked
     from grader.checks.subject import Subject
 
@@ -49,20 +50,21 @@ class Http(Check, Exchange):
     )
 
     check: Literal["http"]
-    requests: tuple[Exchange, ...] = Field(
-        default=(), description="Several requests, asked in this order until one is not answered as it should be."
+    requests: tuple[Exchange, ...] | None = field(
+        default=None, description="Several requests, asked in this order until one is not answered as it should be."
     )
 
-    @model_validator(mode="after")
-    def _asks_once(self) -> Self:
-        """Overrides the rule that an exchange is one request."""
-        if "requests" not in self.model_fields_set:
+    def _refuse_other_requests(self) -> None:
+        if self.requests is None:
             refuse_other_than_one_request(self)
         elif not self.requests:
             raise ValueError("requests is empty; give it at least one")
-        elif own := self.model_fields_set & set(Exchange.model_fields):
+
+    @classmethod
+    def refuse(cls, written: Mapping[str, Any]) -> None:
+        own = keys(Exchange).keys() & written.keys()
+        if own and "requests" in written:
             raise ValueError(f"requests stands alone; move {min(own)} into one of them")
-        return self
 
     def run(self, subject: Subject) -> Outcome:
         """Asks, and names everything in the first wrong answer that is not as it should be."""

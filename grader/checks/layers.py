@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from grader.checks import _hand as hand
 from grader.checks._text import shown
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import field
 from grader.course.units import ByteSize, human_size
 
 if TYPE_CHECKING:
@@ -66,19 +65,17 @@ class Layers(Check):
     )
 
     check: Literal["layers"]
-    max: int | None = Field(default=None, ge=1, description="The most layers, those of the base image among them.")
-    max_own: int | None = Field(default=None, ge=0, description="The most layers that the Dockerfile may add.")
-    max_wasted: ByteSize | None = Field(
+    max: int | None = field(default=None, ge=1, description="The most layers, those of the base image among them.")
+    max_own: int | None = field(default=None, ge=0, description="The most layers that the Dockerfile may add.")
+    max_wasted: ByteSize | None = field(
         default=None, description="The most bytes that a later instruction may delete or overwrite again."
     )
 
-    @model_validator(mode="after")
-    def _has_a_limit(self) -> Self:
+    def __post_init__(self) -> None:
         if self.max is None and self.max_own is None and self.max_wasted is None:
             raise ValueError("layers has no limit; give it max, max_own or max_wasted")
         if self.max is not None and self.max_own is not None and self.max_own > self.max:
             raise ValueError("max_own is more than max; make it less")
-        return self
 
     def only_reads(self) -> bool:
         return True

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import Rule, field
 from grader.result import Status
 from grader.submission import lint as linting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from grader.checks.subject import Subject
     from grader.submission.lint import Finding
 
-Rule = Annotated[str, Field(pattern=r"^(DL|SC)[0-9]{4}$")]
+Code = Annotated[str, Rule(pattern=r"^(DL|SC)[0-9]{4}$")]
 
 
 class Lint(Check):
@@ -40,18 +41,17 @@ class Lint(Check):
     )
 
     check: Literal["lint"]
-    rules: tuple[Rule, ...] = Field(default=(), description="Codes of the rules that count, such as DL3008.")
-    ignore: tuple[Rule, ...] = Field(default=(), description="Codes of rules that do not count.")
-    level: linting.Level = Field(
+    rules: tuple[Code, ...] = field(default=(), description="Codes of the rules that count, such as DL3008.")
+    ignore: tuple[Code, ...] = field(default=(), description="Codes of rules that do not count.")
+    level: linting.Level = field(
         default="warning", description="Without `rules`, everything of this level and above counts."
     )
-    max: int = Field(default=0, ge=0, description="How many findings are let pass.")
+    max: int = field(default=0, ge=0, description="How many findings are let pass.")
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        if self.rules and (self.ignore or "level" in self.model_fields_set):
+    @classmethod
+    def refuse(cls, written: Mapping[str, Any]) -> None:
+        if written.get("rules") and (written.get("ignore") or "level" in written):
             raise ValueError("rules says which count; drop ignore and level")
-        return self
 
     def run(self, subject: Subject) -> Outcome:
         """Names each finding with its line."""

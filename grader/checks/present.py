@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
-
-from pydantic import AfterValidator, Field, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from grader.checks import _hand as hand
 from grader.checks._accounts import GROUPS, USERS, accounts, look_up, named
 from grader.checks._paths import lexists
 from grader.checks._text import Regex, found, shown
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import Rule, field
 from grader.course.units import ByteSize, human_size
 from grader.errors import RubricError
 
@@ -35,7 +34,7 @@ def _absolute(path: str) -> str:
     return path
 
 
-ImagePath = Annotated[str, AfterValidator(_absolute), Field(json_schema_extra={"pattern": "^/+[^/]"})]
+ImagePath = Annotated[str, Rule(_absolute, more={"pattern": "^/+[^/]"})]
 
 
 class _Found(NamedTuple):
@@ -79,27 +78,26 @@ class Present(Check):
     )
 
     check: Literal["present"]
-    path: ImagePath | None = Field(default=None, description="An absolute path.")
-    paths: tuple[ImagePath, ...] = Field(default=(), description="Several of which all the rest holds.")
-    type: Literal["file", "directory", "symlink"] | None = Field(default=None, description="What it has to be.")
-    mode: str | None = Field(
+    path: ImagePath | None = field(default=None, description="An absolute path.")
+    paths: tuple[ImagePath, ...] = field(default=(), description="Several of which all the rest holds.")
+    type: Literal["file", "directory", "symlink"] | None = field(default=None, description="What it has to be.")
+    mode: str | None = field(
         default=None, pattern=r"^0?[0-7]{3,4}$", description='Its permissions, octal and in quotes: "0755".'
     )
-    executable: bool | None = Field(default=None, description="Whether anybody may execute it.")
-    owner: int | str | None = Field(default=None, description="A user's name or number.")
-    group: int | str | None = Field(default=None, description="A group's name or number.")
-    text: str | None = Field(default=None, min_length=1, description="A text that the file must contain.")
-    matches: Regex | None = Field(default=None, description="A regular expression that must be found in the file.")
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="The digest of its content.")
-    same_as: str | None = Field(
+    executable: bool | None = field(default=None, description="Whether anybody may execute it.")
+    owner: int | str | None = field(default=None, description="A user's name or number.")
+    group: int | str | None = field(default=None, description="A group's name or number.")
+    text: str | None = field(default=None, min_length=1, description="A text that the file must contain.")
+    matches: Regex | None = field(default=None, description="A regular expression that must be found in the file.")
+    sha256: str | None = field(default=None, pattern=r"^[0-9a-f]{64}$", description="The digest of its content.")
+    same_as: str | None = field(
         default=None, min_length=1, description="A file of the exercise's starter, byte for byte."
     )
-    empty: bool | None = Field(default=None, description="Whether the file or the directory is empty.")
-    min_size: ByteSize | None = Field(default=None, description="What the file has to weigh at least.")
-    max_size: ByteSize | None = Field(default=None, description="What the file may weigh at most.")
+    empty: bool | None = field(default=None, description="Whether the file or the directory is empty.")
+    min_size: ByteSize | None = field(default=None, description="What the file has to weigh at least.")
+    max_size: ByteSize | None = field(default=None, description="What the file may weigh at most.")
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
+    def __post_init__(self) -> None:
         if bool(self.path) == bool(self.paths):
             raise ValueError("present looks for nothing; give it path or paths, one of the two")
         asked = [name for name in _OF_CONTENT if getattr(self, name) is not None]
@@ -111,7 +109,6 @@ class Present(Check):
             raise ValueError("max_size is less than min_size; make it more")
         if self.same_as is not None and (self.same_as.startswith("/") or ".." in self.same_as.split("/")):
             raise ValueError("same_as leaves the starter; name a file in it, such as app.py")
-        return self
 
     def only_reads(self) -> bool:
         return True

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from grader.checks import _config as configured
 from grader.checks import _hand as hand
 from grader.checks._accounts import USERS, Account, accounts, look_up, named
 from grader.checks._running import Clock, described, is_init, program
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import Rule, field
 from grader.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -64,23 +63,22 @@ class Process(Check):
     )
 
     check: Literal["process"]
-    user: int | str | None = Field(default=None, description="The user of all its processes: a name or a number.")
-    not_root: bool = Field(default=False, description="No process is root's, or could become root again.")
-    app_is_pid_1: bool = Field(default=False, description="PID 1 is the app itself, without a shell before it.")
-    init: Literal["allowed", "forbidden"] = Field(
+    user: int | str | None = field(default=None, description="The user of all its processes: a name or a number.")
+    not_root: bool = field(default=False, description="No process is root's, or could become root again.")
+    app_is_pid_1: bool = field(default=False, description="PID 1 is the app itself, without a shell before it.")
+    init: Literal["allowed", "forbidden"] = field(
         default="forbidden", description="Whether a small init, such as tini, may be PID 1 and the app its child."
     )
-    pid_1: str | None = Field(
+    pid_1: str | None = field(
         default=None, pattern=r"^[^/\s]+$", description="The file that PID 1 runs: `python` is python3.11 too."
     )
-    max_processes: int | None = Field(default=None, ge=1, description="How many processes there may be.")
-    read_only: bool = Field(default=False, description="The app gets ready with a read-only root file system.")
-    tmpfs: tuple[Annotated[str, Field(pattern="^/.")], ...] = Field(
+    max_processes: int | None = field(default=None, ge=1, description="How many processes there may be.")
+    read_only: bool = field(default=False, description="The app gets ready with a read-only root file system.")
+    tmpfs: tuple[Annotated[str, Rule(pattern="^/.")], ...] = field(
         default=(), description="Directories that it may write to all the same, with `read_only`."
     )
 
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
+    def __post_init__(self) -> None:
         asks = (self.not_root, self.app_is_pid_1, self.pid_1, self.max_processes, self.read_only)
         if self.user is None and not any(asks):
             raise ValueError(
@@ -90,7 +88,6 @@ class Process(Check):
             raise ValueError("tmpfs changes nothing without `read_only: true`; add it, or drop tmpfs")
         if self.init == "allowed" and not self.app_is_pid_1:
             raise ValueError("init changes nothing without `app_is_pid_1: true`; add it, or drop init")
-        return self
 
     def run(self, subject: Subject) -> Outcome:
         """Names everything that is not as it should be; the line is that of the first instruction that says so."""

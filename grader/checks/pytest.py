@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-from pydantic import Field, field_validator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, OutcomePart, failed, passed
+from grader.course.model import Rule, field
 from grader.errors import RubricError
 from grader.result import Status
 
@@ -18,6 +17,15 @@ if TYPE_CHECKING:
 
     from grader.checks._pytest_run import Test
     from grader.checks.subject import Subject
+
+
+def _the_authors(file: str) -> str:
+    parts = file.replace("\\", "/").split("/")
+    if file.startswith("/") or ".." in parts or not re.fullmatch(r"test_\w+\.py", parts[-1]):
+        raise ValueError(f"`{file}` is no test file in the exercise's folder; call it like checks/test_image.py")
+    if parts[0] == "starter":
+        raise ValueError(f"`{file}` is given to learners; put it beside `starter`")
+    return file
 
 
 class Pytest(Check):
@@ -48,17 +56,9 @@ class Pytest(Check):
     )
 
     check: Literal["pytest"]
-    file: str = Field(description="The test file, in the exercise's folder; never in `starter`.")
-
-    @field_validator("file")
-    @classmethod
-    def _is_the_authors(cls, file: str) -> str:
-        parts = file.replace("\\", "/").split("/")
-        if file.startswith("/") or ".." in parts or not re.fullmatch(r"test_\w+\.py", parts[-1]):
-            raise ValueError(f"`{file}` is no test file in the exercise's folder; call it like checks/test_image.py")
-        if parts[0] == "starter":
-            raise ValueError(f"`{file}` is given to learners; put it beside `starter`")
-        return file
+    file: Annotated[str, Rule(_the_authors)] = field(
+        description="The test file, in the exercise's folder; never in `starter`."
+    )
 
     def run(self, subject: Subject) -> Outcome:
         """Raises ``RubricError`` when the file cannot be run, or its points are not the check's."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from pydantic import Field
-
 from grader.checks import _hand as hand
 from grader.checks._leak import Detector, Hit
 from grader.checks._packaged import packaged
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import field
 from grader.errors import RubricError
 
 if TYPE_CHECKING:
@@ -69,13 +68,13 @@ class Secrets(Check):
     )
 
     check: Literal["secrets"]
-    secrets: tuple[str, ...] | None = Field(
+    secrets: tuple[str, ...] | None = field(
         default=None, description="Ids of build secrets that the build has to use. Default: all that the rubric gives."
     )
-    search: bool = Field(
+    search: bool = field(
         default=True, description="Whether the image is searched for secrets; `false` asks only whether they were used."
     )
-    patterns: bool = Field(
+    patterns: bool = field(
         default=True,
         description="Whether what looks like a key counts: of AWS, GitHub, Google, Slack, PyPI, others.",
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from grader.checks import _hand as hand
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import field
 from grader.course.units import ByteSize, human_size
 
 if TYPE_CHECKING:
@@ -36,13 +35,12 @@ class Size(Check):
     )
 
     check: Literal["size"]
-    max: ByteSize | None = Field(default=None, description="What the whole image may weigh.")
-    over_base: ByteSize | None = Field(default=None, description="What the Dockerfile may add to its base image.")
-    full: ByteSize | None = Field(default=None, description="Up to here an image earns all points; goes with `zero`.")
-    zero: ByteSize | None = Field(default=None, description="From here on it earns none; in between, its share.")
+    max: ByteSize | None = field(default=None, description="What the whole image may weigh.")
+    over_base: ByteSize | None = field(default=None, description="What the Dockerfile may add to its base image.")
+    full: ByteSize | None = field(default=None, description="Up to here an image earns all points; goes with `zero`.")
+    zero: ByteSize | None = field(default=None, description="From here on it earns none; in between, its share.")
 
-    @model_validator(mode="after")
-    def _has_a_limit(self) -> Self:
+    def __post_init__(self) -> None:
         if (self.full is None) != (self.zero is None):
             raise ValueError("full and zero go together; give both, or max")
         if self.full is not None and self.max is not None:
@@ -53,7 +51,6 @@ class Size(Check):
             raise ValueError("size has no limit; give it max, over_base or both, or full and zero")
         if self.limit is not None and self.over_base is not None and self.over_base > self.limit:
             raise ValueError(f"over_base is more than {'max' if self.full is None else 'full'}; make it less")
-        return self
 
     @property
     def limit(self) -> int | None:

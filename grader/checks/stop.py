@@ -7,12 +7,11 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
-
 from grader.checks import _config as configured
 from grader.checks import _hand as hand
 from grader.checks._running import Clock, deafness, described
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import Rule, field
 from grader.course.units import Duration, human_time
 from grader.errors import EngineError
 
@@ -26,7 +25,19 @@ _KILLED = 137
 #: What can be asked of an app; SIGKILL and SIGSTOP ask nothing.
 _SIGNALS = {"HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "WINCH", "PWR"}
 
-ExitCode = Annotated[int, Field(ge=0, le=255)]
+ExitCode = Annotated[int, Rule(ge=0, le=255)]
+
+
+def _a_signal(value: str) -> str:
+    if configured.signal_name(value).removeprefix("SIG") not in _SIGNALS:
+        raise ValueError(f"{value} is no signal that ends an app; write it like SIGTERM")
+    return value
+
+
+def _some_code(value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    if value == ():
+        raise ValueError("exit_code is empty; name one or several, or leave it out")
+    return value
 
 
 class Stop(Check):
@@ -57,25 +68,13 @@ class Stop(Check):
     )
 
     check: Literal["stop"]
-    within: Duration = Field(default=10.0, description="How long the app may take; as `docker stop`, 10 s by default.")
-    signal: str | None = Field(default=None, description="The signal; the image's STOPSIGNAL by default.")
-    exit_code: ExitCode | tuple[ExitCode, ...] | None = Field(
+    within: Duration = field(default=10.0, description="How long the app may take; as `docker stop`, 10 s by default.")
+    signal: Annotated[str, Rule(_a_signal)] | None = field(
+        default=None, description="The signal; the image's STOPSIGNAL by default."
+    )
+    exit_code: Annotated[ExitCode | tuple[ExitCode, ...], Rule(_some_code)] | None = field(
         default=None, description="The exit code that is expected, or several; by default any but 137, that of SIGKILL."
     )
-
-    @field_validator("signal")
-    @classmethod
-    def _is_a_signal(cls, value: str | None) -> str | None:
-        if value is not None and configured.signal_name(value).removeprefix("SIG") not in _SIGNALS:
-            raise ValueError(f"{value} is no signal that ends an app; write it like SIGTERM")
-        return value
-
-    @field_validator("exit_code")
-    @classmethod
-    def _is_some_code(cls, value: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
-        if value == ():
-            raise ValueError("exit_code is empty; name one or several, or leave it out")
-        return value
 
     def run(self, subject: Subject) -> Outcome:
         """Starts an app, sends it the signal and waits for its end."""

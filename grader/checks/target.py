@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
-
 from grader.checks import _hand as hand
 from grader.checks._change import changed
 from grader.checks.base import Check, Outcome, failed, passed
+from grader.course.model import field
 from grader.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -43,11 +42,11 @@ class Target(Check):
     )
 
     check: Literal["target"]
-    target: str = Field(min_length=1, description="The stage's name, as in `FROM ... AS NAME`.")
-    fails_when: dict[str, str] = Field(
+    target: str = field(min_length=1, description="The stage's name, as in `FROM ... AS NAME`.")
+    fails_when: dict[str, str] = field(
         default={}, description="Files, and what is added at their end; with that the stage may not build."
     )
-    builds_when: dict[str, str] = Field(
+    builds_when: dict[str, str] = field(
         default={}, description="Files, and what is added at their end; with that the stage builds all the same."
     )
 

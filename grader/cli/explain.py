@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from grader.checks import types
+from grader.course.model import validated
 from grader.course.suggest import closest, listed
 from grader.errors import GraderError, UsageError
 from grader.reports._text import one_line
@@ -95,7 +96,7 @@ def _looks_at(kind: type[Check]) -> str:
 
 
 def _example(kind: type[Check]) -> Check:
-    return kind.model_validate(yaml.safe_load(kind.example)[0])
+    return validated(kind, yaml.safe_load(kind.example)[0])
 
 
 def _commands(lines: tuple[str, ...]) -> Iterator[str]:

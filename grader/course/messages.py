@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from grader.course.model import M, Model, keys
+from grader.course.model import validated as model_of
 from grader.course.suggest import closest, listed
 from grader.course.yamlfile import START, DataPath, Document, Position
 
@@ -29,8 +31,7 @@ _NEEDS = {
     "set_type": ("a list", "Write it as `[one, two]`, or one a line after `- `."),
     "frozen_set_type": ("a list", "Write it as `[one, two]`, or one a line after `- `."),
     "dict_type": ("keys and values", "Write it as `{key: value}`, or one a line, indented."),
-    "model_type": ("keys of its own", "Write them as `{key: value}`, or one a line, indented."),
-    "model_attributes_type": ("keys of its own", "Write them as `{key: value}`, or one a line, indented."),
+    "dataclass_type": ("keys of its own", "Write them as `{key: value}`, or one a line, indented."),
 }
 _BOUNDS = {
     "greater_than": ("more than", "gt"),
@@ -40,7 +41,8 @@ _BOUNDS = {
 }
 
 
-M = TypeVar("M", bound=BaseModel)
+#: What pydantic calls a key that is no field of a dataclass.
+_UNKNOWN = "unexpected_keyword_argument"
 
 
 def validated(model: type[M], document: Document, path: DataPath = ()) -> M | None:
@@ -51,7 +53,7 @@ def validated(model: type[M], document: Document, path: DataPath = ()) -> M | No
     """
     while True:
         try:
-            return model.model_validate(_value_at(document.data, path))
+            return model_of(model, _value_at(document.data, path))
         except ValidationError as failure:
             errors = failure.errors(include_url=False)
         if not _take_source_texts(document, path, errors):
@@ -88,9 +90,9 @@ def _take_source_texts(document: Document, path: DataPath, errors: Iterable[Erro
     return taken
 
 
-def _note(model: type[BaseModel], document: Document, path: DataPath, errors: list[ErrorDetails]) -> None:
+def _note(model: type[Model], document: Document, path: DataPath, errors: list[ErrorDetails]) -> None:
     found: dict[Position, list[tuple[str, str]]] = {}
-    meant = {_meant(model, error["loc"]) for error in errors if error["type"] == "extra_forbidden"}
+    meant = {_meant(model, error["loc"]) for error in errors if error["type"] == _UNKNOWN}
     for error in errors:
         if error["type"] == "missing" and error["loc"] in meant:
             continue  # It is there, misspelt.
@@ -114,17 +116,17 @@ def _place(document: Document, path: DataPath, error: ErrorDetails) -> DataPath:
 
 def _position(document: Document, place: DataPath, error: ErrorDetails) -> Position:
     """A value's own place; its key's when the key is what is wrong or nothing stands after it."""
-    about_key = error["type"] == "extra_forbidden" or error["loc"][-1:] == ("[key]",) or error["input"] is None
+    about_key = error["type"] == _UNKNOWN or error["loc"][-1:] == ("[key]",) or error["input"] is None
     if about_key and place in document.keys:
         return document.keys[place]
     return document.values.get(place, START)
 
 
-def _words(model: type[BaseModel], document: Document, place: DataPath, error: ErrorDetails) -> tuple[str, str]:
+def _words(model: type[Model], document: Document, place: DataPath, error: ErrorDetails) -> tuple[str, str]:
     """What is wrong and how to mend it."""
     where = _inside(document, place)
     name = ".".join(part for part in _within_check(place) if isinstance(part, str))
-    if error["type"] == "extra_forbidden":
+    if error["type"] == _UNKNOWN:
         return _unknown_key(model, place, error["loc"], where)
     if error["type"] == "missing":
         return _missing_key(model, error["loc"], name, where)
@@ -174,44 +176,39 @@ def _shown(value: Any) -> str:
     return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
 
 
-def _unknown_key(model: type[BaseModel], place: DataPath, loc: tuple[int | str, ...], where: str) -> tuple[str, str]:
+def _unknown_key(model: type[Model], place: DataPath, loc: tuple[int | str, ...], where: str) -> tuple[str, str]:
     key = str(loc[-1])
     parents = [part for part in _within_check(place)[:-1] if isinstance(part, str)]
     inside = f" in `{'.'.join(parents)}`{where}" if parents else where.replace(" of ", " in ", 1)
-    known = _keys(_model_at(model, loc[:-1]))
+    known = list(keys(_model_at(model, loc[:-1])))
     what = f"Unknown key `{key}`{inside}"
     if near := closest(key, known):
         return f"{what}. Did you mean `{near}`?", f"Keys that may stand here: {listed(known)}."
     return what, f"Delete it. Keys that may stand here: {listed(known)}."
 
 
-def _missing_key(model: type[BaseModel], loc: tuple[int | str, ...], name: str, where: str) -> tuple[str, str]:
+def _missing_key(model: type[Model], loc: tuple[int | str, ...], name: str, where: str) -> tuple[str, str]:
     key = str(loc[-1])
     owner = f"`{name}`{where}" if name else where.removeprefix(" of ").capitalize() or "The rubric"
-    fields = _model_at(model, loc[:-1]).model_fields
-    about = next((f.description for n, f in fields.items() if key in {n, f.alias} and f.description), None)
+    field = keys(_model_at(model, loc[:-1])).get(key)
+    about = field.metadata.get("description", "") if field else ""
     return f"{owner} has no `{key}`", f"Add `{key}:`" + (f" ({about.rstrip('.')})." if about else ".")
 
 
-def _meant(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[int | str | None, ...]:
+def _meant(model: type[Model], loc: tuple[int | str, ...]) -> tuple[int | str | None, ...]:
     """The place of the key that an unknown one was probably meant to be."""
-    return (*loc[:-1], closest(str(loc[-1]), _keys(_model_at(model, loc[:-1]))))
+    return (*loc[:-1], closest(str(loc[-1]), list(keys(_model_at(model, loc[:-1])))))
 
 
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _model_at(model: type[BaseModel], loc: Iterable[int | str]) -> type[BaseModel]:
+def _model_at(model: type[Model], loc: Iterable[int | str]) -> type[Model]:
     for part in loc:
-        for name, field in model.model_fields.items():
-            if part in {name, field.alias}:
-                model = _first_model(field.annotation) or model
+        if isinstance(part, str) and (field := keys(model).get(part)):
+            model = _first_model(get_type_hints(model)[field.name]) or model
     return model
 
 
-def _first_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _first_model(annotation: Any) -> type[Model] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _first_model(arg))), None)
 

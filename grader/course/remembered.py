@@ -1,62 +1,67 @@
-"""Rubrics that were read before: their settings are kept between runs, so that the build need not wait for the rest.
+"""Rubrics that were read before: what was read is kept between runs, for it takes longer to read one than to build.
 
-Reading a rubric takes about as long as a build from the cache, and most of it (its parser, the models of its checks) is
-needed only when the image is there. What is kept was found valid in a file of the very same bytes, and is compared once
-that file has been read again.
+A file holds two things one after the other: the settings, which a build needs, and the whole rubric, whose checks are
+imported with it and needed only when the image is there. What is kept was found valid in a file of the very same bytes,
+by the very same grader.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import io
+import os
+import pickle
+import sys
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import is_dataclass, replace
+from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import platformdirs
 
 import grader
-from grader.course.settings import AppSettings, Settings
-from grader.errors import EngineError
+from grader.course.settings import Settings
 from grader.files import put
 from grader.running import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     from grader.checks.base import Check
     from grader.course.rubric import Rubric
 
 #: Rubrics that are kept; the oldest are forgotten.
 _MOST = 200
+#: Where the classes are of which a rubric is made, and the checks of which one is kept. Of other packages' check types
+#: it is not known when they change.
+_OURS = ("grader.course.", "grader.checks.")
 
 
 def load(path: Path, check_types: Callable[[], Mapping[str, type[Check]]]) -> Rubric:
-    """A rubric whose settings are known at once; if it was read before, the rest is read when it is asked for.
+    """A rubric whose settings are known at once; if it was read before, the rest is taken when it is asked for.
 
-    Raises what ``rubric.load`` does: at once for a rubric not read before, else when the rest is asked for, and then
-    also ``EngineError`` when what was kept does not agree with the file.
+    Raises what ``rubric.load`` does: at once for a rubric not read before.
     """
     file = _file(path)
-    settings = _recall(file)
-    if settings is None:
+    kept = _recall(file)
+    if kept is None:
         rubric = _read(path, check_types)
-        _remember(file, rubric.settings)
+        _remember(file, rubric)
         return rubric
+    settings, rest = kept
 
     def read() -> Rubric:
-        rubric = _read(path, check_types)
-        if rubric.settings != settings:
-            file.unlink(missing_ok=True)
-            raise EngineError("What was kept of the rubric does not agree with it", "Grade again.", where=str(path))
-        return rubric
+        with suppress(*_DAMAGED):
+            return replace(cast("Rubric", _Ours(rest).load()), path=path)
+        file.unlink(missing_ok=True)
+        return _read(path, check_types)
 
     return cast("Rubric", _Unread(settings, read))
 
 
 class _Unread:
-    """Stands for a rubric of which nothing but the settings is known; whatever else is asked of it reads the file."""
+    """Stands for a rubric of which nothing but the settings is known; whatever else is asked of it is taken then."""
 
     def __init__(self, settings: Settings, read: Callable[[], Rubric]) -> None:
         self.settings = settings
@@ -66,41 +71,69 @@ class _Unread:
         return getattr(self._rubric.get(), name)
 
 
+#: What a file that is not as we wrote it may raise.
+_DAMAGED = (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, AttributeError, ImportError, IndexError)
+
+
+class _Ours(pickle.Unpickler):
+    """Makes plain values, and of classes none but a rubric's: whatever a file says, nothing else is called."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """One of the dataclasses that a rubric is made of, or an enumeration; raises UnpicklingError for all else."""
+        found = super().find_class(module, name) if module.startswith(_OURS) else None
+        if isinstance(found, type) and found.__module__ == module and (is_dataclass(found) or issubclass(found, Enum)):
+            return found
+        raise pickle.UnpicklingError(f"{module}.{name} has no place in a rubric")
+
+
 def _read(path: Path, check_types: Callable[[], Mapping[str, type[Check]]]) -> Rubric:
-    from grader.course import rubric  # noqa: PLC0415  # the very import that is to be put off
+    from grader.course import rubric  # noqa: PLC0415  # the very import that is to be saved
 
     return rubric.load(path, check_types())
 
 
 def _file(path: Path) -> Path:
-    """Where the settings of this rubric, in these bytes, are kept."""
+    """Where this rubric, in these bytes, is kept."""
     try:
         content = path.read_bytes()
     except OSError:
         # Whoever reads it in earnest will say so.
         content = b""
-    key = hashlib.sha256(f"{grader.__version__}\n".encode() + content).hexdigest()
-    return _folder() / f"{key}.json"
+    key = hashlib.sha256(b"\n".join([grader.__version__.encode(), *_modules(), content])).hexdigest()
+    return _folder() / f"{key}.rubric"
+
+
+def _modules() -> Iterator[bytes]:
+    """What tells that the grader is another one, although its version is the same: while it is being written."""
+    yield sys.version.encode()
+    package = Path(grader.__file__).parent
+    for folder in ("course", "checks"):
+        with os.scandir(package / folder) as entries:
+            for entry in sorted(entries, key=lambda each: each.name):
+                if entry.name.endswith(".py"):
+                    yield f"{entry.name} {entry.stat().st_mtime_ns}".encode()
 
 
 def _folder() -> Path:
-    return platformdirs.user_cache_path("image-grader") / "rubrics-2"
+    return platformdirs.user_cache_path("image-grader") / "rubrics-3"
 
 
-def _recall(file: Path) -> Settings | None:
-    """What was kept, if it was; a damaged file counts as not there."""
-    try:
-        raw = json.loads(file.read_bytes())
-        app = raw.pop("app")
-        raw |= {name: tuple(raw[name]) for name in ("submit", "bases", "remote_add")}
-        return Settings(**raw, app=AppSettings(**app) if app else None)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
+def _recall(file: Path) -> tuple[Settings, io.BytesIO] | None:
+    """The settings that were kept, if they were, and what comes after them; a damaged file counts as not there."""
+    with suppress(OSError, *_DAMAGED):
+        rest = io.BytesIO(file.read_bytes())
+        settings = _Ours(rest).load()
+        return (settings, rest) if isinstance(settings, Settings) else None
+    return None
 
 
-def _remember(file: Path, settings: Settings) -> None:
-    """Keeps the settings for the next run; that this fails is no reason to fail the grading."""
+def _remember(file: Path, rubric: Rubric) -> None:
+    """Keeps a rubric for the next run; that this fails is no reason to fail the grading."""
+    if not all(type(check).__module__.startswith(_OURS) for check in rubric.checks):
+        return
+    # Where the rubric lies is no part of what it says.
+    kept = pickle.dumps(rubric.settings) + pickle.dumps(replace(rubric, path=None))  # type: ignore[arg-type]
     with suppress(OSError):
-        put(file, json.dumps(asdict(settings)))
+        put(file, kept)
         for old in sorted(file.parent.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)[_MOST:]:
             old.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A rubric: what an exercise asks of an image, read from its ``rubric.yaml``.
+"""Reads a rubric from its ``rubric.yaml``, and tells editors what may stand there.
 
 The types of checks are handed in, so that this package never imports them.
 """
@@ -7,127 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import TypeAdapter
 
 from grader.course import wheelhouse, yamlfile
-from grader.course.buildoptions import BuildOptions, Part, submittable
 from grader.course.messages import validated
-from grader.course.settings import AppSettings, Settings
+from grader.course.parts import File, Rubric
 from grader.course.suggest import closest, listed
-from grader.course.units import ByteSize, Duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from grader.checks.base import Check
+    from grader.course.model import Model
     from grader.course.yamlfile import Document
 
-
-class Ready(Part):
-    """When the app counts as started: it answers ``path`` over HTTP. ``status`` None takes any from 200 to 399."""
-
-    path: str = Field(default="/", pattern=r"^/[!-~]*$", description="Asked until it answers.")
-    within: Duration = Field(default=30.0, description="How long the app may take to answer.")
-    status: int | None = Field(
-        default=None, ge=100, le=599, description="The status that counts. Default: any from 200 to 399."
-    )
-
-
-class AppOptions(Part):
-    """How the image is run. ``memory`` is bytes."""
-
-    port: int = Field(ge=1, le=65535, description="The port that the app listens on.")
-    ready: Ready = Ready()
-    env: dict[str, str] = Field(default={}, description="Environment variables that the app is given.")
-    memory: ByteSize = Field(default=512_000_000, description="What the app may use.")
-    network: Literal["none", "internet"] = Field(default="none", description="What the app can reach.")
-
-    @property
-    def settings(self) -> AppSettings:
-        """The same, without the model."""
-        ready = self.ready
-        return AppSettings(self.port, ready.path, ready.within, ready.status, self.env, self.memory, self.network)
-
-
-class Limits(Part):
-    """How large what is handed in may be, in bytes."""
-
-    dockerfile: ByteSize = 1 << 20
-    context: ByteSize = 50 << 20
-
-
-class _File(Part):
-    """A rubric of an exercise on container images."""
-
-    format: Literal[1] = Field(description="The version of this format: 1.")
-    title: str = Field(min_length=1, description="What the exercise is called.")
-    submit: tuple[Annotated[str, AfterValidator(submittable)], ...] = Field(
-        min_length=1, description="The files taken from the learner; all others come from the exercise."
-    )
-    pass_score: float = Field(alias="pass", gt=0, description="The points that it takes to pass.")
-    bases: tuple[str, ...] = Field(min_length=1, description="The base images that a Dockerfile may use.")
-    build: BuildOptions = BuildOptions()
-    app: AppOptions | None = None
-    limits: Limits = Limits()
-    hint_cost: float = Field(
-        default=0.0,
-        ge=0,
-        description="The points that each hint by `grader hint` takes off its check; a check may say otherwise. "
-        "Gradings in bulk and in CI know of no hints and take nothing.",
-    )
-    checks: tuple[Any, ...] = Field(min_length=1, description="What is asserted, in the order it is told.")
-
-
-@dataclass(frozen=True)
-class Rubric:
-    """What an exercise asks. ``digest`` is that of the file's bytes, ``sha256:...``; ``app`` None runs nothing."""
-
-    title: str
-    submit: tuple[str, ...]
-    pass_score: float
-    bases: tuple[str, ...]
-    build: BuildOptions
-    app: AppOptions | None
-    limits: Limits
-    checks: tuple[Check, ...]
-    digest: str
-    path: Path
-    format: int = 1
-    hint_cost: float = 0.0
-
-    @property
-    def settings(self) -> Settings:
-        """What is needed before a check is judged."""
-        return Settings(
-            submit=self.submit,
-            bases=self.bases,
-            build_timeout=self.build.timeout,
-            build_secrets=self.build.secrets,
-            build_args=self.build.args,
-            dockerfile_limit=self.limits.dockerfile,
-            context_limit=self.limits.context,
-            app=self.app.settings if self.app else None,
-            checks={check.id: "app" in check.uses and not check.target for check in self.checks},
-            build_network=self.build.network != "none",
-            wheelhouse=self.build.wheelhouse or "",
-            remote_add=self.build.remote_add,
-        )
-
-    @property
-    def hint_costs(self) -> dict[str, float]:
-        """The points that a hint takes, by the ids of those checks of which it takes some."""
-        costs = {each.id: self.hint_cost if each.hint_cost is None else each.hint_cost for each in self.checks}
-        return {id_: cost for id_, cost in costs.items() if cost}
-
-    @property
-    def max_score(self) -> float:
-        """The sum of all points, without the bonus."""
-        return math.fsum(check.points for check in self.checks if not check.bonus)
+__all__ = ["Rubric", "json_schema", "load"]
 
 
 def load(path: Path, check_types: Mapping[str, type[Check]], *, whole: bool = True) -> Rubric:
@@ -138,7 +36,7 @@ def load(path: Path, check_types: Mapping[str, type[Check]], *, whole: bool = Tr
     """
     content = yamlfile.read_bytes(path)
     document = yamlfile.parse(content, path)
-    file = validated(_File, document)
+    file = validated(File, document)
     checks = _checks(document, check_types)
     _refuse_same_ids(document)
     _refuse_unmet_needs(document)
@@ -245,7 +143,7 @@ def _refuse_missing_app(document: Document, check_types: Mapping[str, type[Check
             document.add(document.values["checks", index], what, fix)
 
 
-def _refuse_unoffered(document: Document, file: _File, folder: Path | None) -> None:
+def _refuse_unoffered(document: Document, file: File, folder: Path | None) -> None:
     """What a build without a network cannot do, and what it is promised and not given; ``folder`` is the exercise's."""
     build = file.build
     if build.network == "none" and build.remote_add:
@@ -256,7 +154,7 @@ def _refuse_unoffered(document: Document, file: _File, folder: Path | None) -> N
             document.add(document.values["build", "wheelhouse"], what, fix)
 
 
-def _weigh(document: Document, file: _File, checks: Sequence[Check]) -> None:
+def _weigh(document: Document, file: File, checks: Sequence[Check]) -> None:
     """Whether the points add up to something that can be passed."""
     # Rounded, because 0.7 and 0.1 would come to a little less than 0.8.
     total = round(math.fsum(check.points for check in checks if not check.bonus), 6)
@@ -270,20 +168,20 @@ def _weigh(document: Document, file: _File, checks: Sequence[Check]) -> None:
 
 def json_schema(check_types: Mapping[str, type[Check]]) -> dict[str, Any]:
     """A JSON Schema (draft 2020-12) of the rubric file, for editors; one branch a check type, told by ``check``."""
-    from pydantic.json_schema import models_json_schema  # noqa: PLC0415  # gradings need none
-
-    models: list[type[BaseModel]] = [_File, *check_types.values()]
-    refs, schema = models_json_schema([(model, "validation") for model in models], title="Rubric")
+    models: dict[str, type[Model]] = {"": File, **check_types}
+    refs, schema = TypeAdapter.json_schemas(
+        [(name, "validation", TypeAdapter(model)) for name, model in models.items()], title="Rubric"
+    )
     definitions = schema["$defs"]
-    root = definitions[_definition(refs[_File, "validation"])]
+    root = definitions[_definition(refs["", "validation"])]
     branches = []
-    for name, model in check_types.items():
-        ref = refs[model, "validation"]
+    for name in check_types:
+        ref = refs[name, "validation"]
         properties = definitions[_definition(ref)]["properties"]
         properties["check"] = {"const": name, "description": "The check type."}
         branches.append(ref)
     root["properties"]["checks"]["items"] = {"oneOf": branches}
-    root = definitions.pop(_definition(refs[_File, "validation"]))
+    root = definitions.pop(_definition(refs["", "validation"]))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from grader.course.model import Rule
 
 _SIZE_UNITS = {
     "b": 1,
@@ -87,31 +86,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-class _Written:
-    """How pydantic reads a unit: what its own `BeforeValidator` and `WithJsonSchema` do, without importing it.
-
-    Sizes and times are named everywhere; the models of a rubric are needed only once an image is being built.
-    """
-
-    def __init__(self, parse: Callable[[Any], float], schema: Mapping[str, Any]) -> None:
-        self._parse = parse
-        self._schema = schema
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
-        from pydantic_core import core_schema  # noqa: PLC0415
-
-        return core_schema.no_info_before_validator_function(self._parse, handler(source))
-
-    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
-        return dict(self._schema)
-
-
 #: Bytes, as an int.
 ByteSize = Annotated[
     int,
-    _Written(
-        parse_size,
-        {
+    Rule(
+        before=parse_size,
+        schema={
             "description": "A size: 220MB (1000 * 1000 bytes), 220MiB (1024 * 1024 bytes) or a number of bytes.",
             "anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string", "pattern": _SIZE_PATTERN}],
         },
@@ -121,9 +101,9 @@ ByteSize = Annotated[
 #: Seconds, as a float.
 Duration = Annotated[
     float,
-    _Written(
-        parse_duration,
-        {
+    Rule(
+        before=parse_duration,
+        schema={
             "description": "A time: 30s, 5m, 1m30s, 500ms or a number of seconds.",
             "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": _TIME_PATTERN}],
         },

@@ -11,6 +11,7 @@ import yaml
 
 from grader.checks import types
 from grader.checks.subject import Parts, Subject, Workshop
+from grader.course.model import validated
 from grader.engine.build import Build
 from grader.engine.image import Image
 from grader.engine.layers import Entry, Layer
@@ -38,7 +39,7 @@ FRESH = "0123456789abcdef"
 def check(text: str, **more: Any) -> Check:
     """A check from its YAML: ``check("check: size, max: 1MB")``."""
     fields = {"id": "it", "points": 1} | yaml.safe_load("{" + text + "}") | more
-    return types()[fields["check"]].model_validate(fields)
+    return validated(types()[fields["check"]], fields)
 
 
 def file(size: int = 1, mode: int = 0o644) -> Entry:

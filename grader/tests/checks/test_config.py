@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -214,7 +215,7 @@ def test_a_rubric_may_write_values_as_they_come(tmp_path: Path) -> None:
     head += "  - {id: a, points: 1, check: config, "
     path.write_text(head + "env: {A: 1, B: yes, C: 3.10, D: {matches: x}}, user: 1000, exposed_ports: [80, 53/udp]}\n")
     (loaded,) = rubric.load(path, types()).checks
-    assert loaded.model_dump()["env"] == {"A": "1", "B": "yes", "C": "3.10", "D": {"matches": "x"}}
+    assert asdict(loaded)["env"] == {"A": "1", "B": "yes", "C": "3.10", "D": {"matches": "x"}}
     path.write_text(head + "env: {A: {match: b}}}\n")
     with pytest.raises(
         RubricError, match=r"7:49: Unknown key `match` in `env.A` of check `a`. Did you mean `matches`?"

@@ -15,6 +15,7 @@ from grader import scratch
 from grader.checks import types
 from grader.cli import cli
 from grader.cli.engine import engine as engine_commands
+from grader.course.model import keys, validated
 from grader.engine.leftovers import OWNER, RUN
 from grader.tests.cli.programs import PLAIN, ROOT, RUBRIC, course, run
 
@@ -130,8 +131,8 @@ def test_the_example_of_a_check_is_one(name: str) -> None:
     text = run("grader", "checks", name).stdout
     example = yaml.safe_load(text.split("Example:")[1])
     kind = types()[name]
-    kind.model_validate(example[0])
-    fields = {facts.alias or field for field, facts in kind.model_fields.items()} - {"check"}
+    validated(kind, example[0])
+    fields = keys(kind).keys() - {"check"}
     assert fields <= {match[1] for match in re.finditer(r"^  (\w+)", text, re.MULTILINE)}
 
 

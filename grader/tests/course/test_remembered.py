@@ -1,16 +1,23 @@
-"""Of a rubric that was read before the settings are known at once; the rest is read when it is asked for."""
+"""A rubric that was read before is not read again: its settings are known at once, the rest when it is asked for."""
 
 from __future__ import annotations
 
+import collections
+import io
+import os
+import pathlib
+import pickle
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+import grader
 from grader.checks import types
 from grader.course import remembered, rubric
-from grader.errors import EngineError, RubricError
+from grader.course.exercise import find_course
+from grader.errors import RubricError
 from grader.tests.cli.programs import WITH_APP
 
 if TYPE_CHECKING:
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grader.checks.base import Check
+    from grader.course.exercise import Exercise
 
 
 @pytest.fixture(autouse=True)
@@ -47,19 +55,33 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_rubric_read_before_is_read_when_more_than_its_settings_is_asked_for(
-    file: Path, readings: list[Path]
-) -> None:
+def test_a_rubric_read_before_is_not_read_again(file: Path, readings: list[Path]) -> None:
     first = remembered.load(file, types)
-    assert readings == [file]
     again = remembered.load(file, types)
     assert again.settings == first.settings
     assert again.settings.checks == {"builds": False, "answers": True}
     assert again.settings.app is not None
     assert (again.settings.app.port, again.settings.app.within) == (5000, 60.0)
-    assert readings == [file]
     assert (again.checks, again.digest, again.pass_score) == (first.checks, first.digest, first.pass_score)
-    assert readings == [file, file]
+    assert (again.path, again.app) == (file, first.app)
+    assert readings == [file]
+
+
+@pytest.mark.parametrize("exercise", find_course().exercises, ids=lambda exercise: exercise.id)
+def test_what_is_kept_is_what_was_read(exercise: Exercise) -> None:
+    read = remembered.load(exercise.rubric_path, types)
+    kept = remembered.load(exercise.rubric_path, types)
+    assert type(read) is not type(kept)
+    assert [vars(check) for check in kept.checks] == [vars(check) for check in read.checks]
+    assert (kept.settings, kept.build, kept.limits) == (read.settings, read.build, read.limits)
+
+
+def test_the_same_rubric_elsewhere_lies_there(file: Path, tmp_path: Path, readings: list[Path]) -> None:
+    remembered.load(file, types)
+    (tmp_path / "other").mkdir()
+    other = file.rename(tmp_path / "other" / "rubric.yaml")
+    assert remembered.load(other, types).path == other
+    assert readings == [file]
 
 
 def test_other_bytes_are_another_rubric(file: Path, readings: list[Path]) -> None:
@@ -76,23 +98,61 @@ def test_a_broken_rubric_is_told_at_once_each_time(file: Path) -> None:
             remembered.load(file, types)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"app": null}', b"\xff"])
-def test_a_damaged_memory_is_no_memory(damage: bytes, file: Path, memory: Path, readings: list[Path]) -> None:
-    kept = remembered.load(file, types).settings
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b"\x80\x05.", b"N.", pickle.dumps(print)])
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_damaged_memory_is_no_memory(
+    damage: bytes, good: int, file: Path, memory: Path, readings: list[Path]
+) -> None:
+    """Either of the two things that it holds may be damaged."""
+    kept = remembered.load(file, types)
     (written,) = memory.iterdir()
-    written.write_bytes(damage)
-    assert remembered.load(file, types).settings == kept
+    written.write_bytes(pickle.dumps(kept.settings) * good + damage)
+    again = remembered.load(file, types)
+    assert (again.settings, again.title) == (kept.settings, kept.title)
+    assert readings == [file, file]
+    assert remembered.load(file, types).checks == kept.checks
+
+
+@pytest.mark.parametrize(
+    "evil", [os.system, pathlib.PurePath("a"), subprocess.Popen, remembered.load, collections.OrderedDict(a=1)]
+)
+def test_nothing_but_a_rubric_comes_out_of_a_memory(evil: object, file: Path, memory: Path) -> None:
+    kept = remembered.load(file, types)
+    with pytest.raises(pickle.UnpicklingError, match="no place in a rubric"):
+        remembered._Ours(io.BytesIO(pickle.dumps(evil))).load()
+    (written,) = memory.iterdir()
+    written.write_bytes(pickle.dumps(evil))
+    assert remembered.load(file, types).settings == kept.settings
+
+
+def test_a_rubric_with_another_packages_check_is_read_each_time(file: Path, readings: list[Path]) -> None:
+    class Theirs(types()["build"]):  # type: ignore[misc]
+        pass
+
+    for _ in range(2):
+        remembered.load(file, lambda: {**types(), "build": Theirs})
     assert readings == [file, file]
 
 
-def test_a_memory_that_does_not_agree_with_the_file_is_an_error_of_ours_and_forgotten(file: Path, memory: Path) -> None:
+def test_another_grader_reads_anew(file: Path, readings: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     remembered.load(file, types)
-    (written,) = memory.iterdir()
-    written.write_text(written.read_text().replace("debian:bookworm-slim", "debian:trixie"))
-    false = remembered.load(file, types)
-    with pytest.raises(EngineError, match="does not agree"):
-        _ = false.checks
-    assert remembered.load(file, types).settings.bases == ("debian:bookworm-slim",)
+    monkeypatch.setattr(grader, "__version__", "another")
+    remembered.load(file, types)
+    monkeypatch.setattr(remembered, "_modules", lambda: iter([b"mended"]))
+    remembered.load(file, types)
+    assert readings == [file] * 3
+
+
+def test_a_grading_of_a_rubric_read_before_goes_without_what_reads_one(file: Path, memory: Path) -> None:
+    remembered.load(file, types)
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom grader.checks import types\nfrom grader.course import remembered\n"
+        f"remembered._folder = lambda: Path({str(memory)!r})\n"
+        f"assert remembered.load(Path({str(file)!r}), types).checks\n"
+        "print([name for name in ('pydantic', 'yaml') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_memory_that_cannot_be_written_is_missed_by_nobody(file: Path, memory: Path) -> None:

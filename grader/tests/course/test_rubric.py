@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pytest
 import yaml
-from pydantic import BaseModel, Field, model_validator
 
 from grader.checks.base import Check
+from grader.course.model import Model, field
 from grader.course.rubric import Rubric, json_schema, load
 from grader.course.units import ByteSize, Duration
 from grader.errors import ExitCode, RubricError
@@ -22,15 +22,13 @@ class Size(Check):
     max: ByteSize
     over_base: ByteSize | None = None
 
-    @model_validator(mode="after")
-    def _fits(self) -> Size:
+    def __post_init__(self) -> None:
         if self.over_base is not None and self.over_base > self.max:
             raise ValueError("over_base is more than max; make it less")
-        return self
 
 
-class Stages(BaseModel, extra="forbid"):
-    min: int = Field(default=1, ge=1)
+class Stages(Model):
+    min: int = field(default=1, ge=1)
     named: bool = False
 
 
@@ -46,8 +44,8 @@ class Http(Check):
     check: Literal["http"]
     get: str
     within: Duration = 5.0
-    headers: dict[str, str] = Field(default={})
-    json_subset: Any = Field(default=None, alias="json")
+    headers: dict[str, str] = field(default={})
+    json_subset: Any = field(default=None, alias="json")
     text: str | list[str] | None = None
 
 
