@@ -34,7 +34,7 @@ ORDER: list[set[str]] = [
 ]
 PLACE = {name: place for place, names in enumerate(ORDER) for name in names}
 #: Units, names and words, without any behaviour of a course.
-VOCABULARY = {"grader.course.units", "grader.course.suggest"}
+VOCABULARY = {"grader.course.model", "grader.course.units", "grader.course.suggest"}
 PRINTERS = {"cli", "reports", "__main__"}
 
 

@@ -197,11 +197,18 @@ def test_clean_removes_what_a_killed_run_left_and_nothing_else(engine: Engine) -
         return str(client.create_container("debian:bookworm-slim", command=["true"], labels=labels)["Id"])
 
     alive = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    dead, kept = left_by(f"{platform.node()}:1:0"), left_by(scratch.owner(alive.pid))
+    kept = left_by(scratch.owner(alive.pid))
     try:
-        done = run("grader", "clean")
-        assert done.returncode == 0
-        assert f"removed container {dead[:12]}" in done.stdout
+        for _ in range(5):
+            dead = left_by(f"{platform.node()}:1:0")
+            done = run("grader", "clean")
+            assert done.returncode == 0
+            assert dead not in [one["Id"] for one in client.containers(all=True)]
+            # A grading beside this test may have removed it before.
+            if f"removed container {dead[:12]}" in done.stdout:
+                break
+        else:
+            pytest.fail(done.stdout)
         assert kept[:12] not in done.stdout
         assert kept in [one["Id"] for one in client.containers(all=True)]
     finally:
