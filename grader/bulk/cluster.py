@@ -50,9 +50,7 @@ def opened(
     ``tell`` gets a line for each worker that is refused. Raises ``UsageError`` for what is no address, and
     ``EngineError`` for a cluster that cannot be used.
     """
-    work = remote.pack(
-        exercise.path, rubric.settings.bases, stand_ins=bounds.stand_ins, fenced=bounds.fenced, bound=bounds.bound
-    )
+    work = remote.pack(exercise.path, rubric.settings.bases, bounds)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
         scheduler = stack.enter_context(reached(address))

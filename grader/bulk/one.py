@@ -103,7 +103,7 @@ class Grader:
     def _spacious(self) -> Space:
         engine = self._connected()
         if self._space is None or self._space.engine is not engine:
-            self._space = Space(engine, self._setting.bound)
+            self._space = Space(engine, self._setting.bounds.bound)
         return self._space
 
     def _told(self, name: str, place: AbstractContextManager[Path]) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Grader:
                     folder,
                     engine=self._connected,
                     name=name,
-                    stand_ins=self._setting.stand_ins,
+                    stand_ins=self._setting.bounds.stand_ins,
                 )
                 return _anywhere(grading.grade(request).to_json(), folder)
         except GraderError as error:
@@ -132,7 +132,7 @@ class Grader:
                 self._engine = None
         if self._engine is None:
             found = connect.connect()
-            if self._setting.fenced:
+            if self._setting.bounds.fenced:
                 # It may be another one than when the run began.
                 unfenced.require(found)
             self._engine = found

@@ -28,16 +28,13 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Setting:
-    """What every worker is told: the exercise's folder, and whether stand-ins for base images were agreed to.
+    """What every worker is told: the exercise's folder, and what the run's user has said.
 
-    ``fenced`` wants nothing to be built without the fences that strangers' builds should have.
-    ``bound`` are the bytes of build cache that an engine may keep, for workers whose disk nobody else looks at.
+    Only workers whose disk nobody else looks at keep build cache within its bound.
     """
 
     exercise: Path
-    stand_ins: bool
-    fenced: bool = False
-    bound: int | None = None
+    bounds: Bounds = Bounds()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import grader
 from grader import scratch as temporary
-from grader.bulk.pool import Setting
+from grader.bulk.pool import Bounds, Setting
 from grader.errors import GraderError
 from grader.submission.files import BACKUPS, File
 
@@ -36,18 +36,13 @@ _MINE = threading.local()
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise as it travels; ``digest`` is over its files, ``bases`` are those that it builds on.
-
-    ``fenced`` is that of `pool.Setting`.
-    """
+    """An exercise as it travels; ``digest`` is over its files, ``bases`` are those that it builds on."""
 
     id: str
     digest: str
     files: Packed
     bases: tuple[str, ...]
-    stand_ins: bool
-    fenced: bool = False
-    bound: int | None = None
+    bounds: Bounds
 
 
 def dask() -> str:
@@ -62,15 +57,13 @@ def packed(folder: Path) -> Packed:
     return {name: (path.read_bytes(), bool(path.stat().st_mode & 0o100)) for name, path in found}
 
 
-def pack(
-    folder: Path, bases: Sequence[str], *, stand_ins: bool, fenced: bool = False, bound: int | None = None
-) -> Exercise:
-    """An exercise, to be sent; ``fenced`` and ``bound`` as in `Setting`."""
+def pack(folder: Path, bases: Sequence[str], bounds: Bounds) -> Exercise:
+    """An exercise, to be sent."""
     files = packed(folder)
     total = hashlib.sha256()
     for name, (data, executable) in files.items():
         total.update(f"{name} {executable} {hashlib.sha256(data).hexdigest()}\n".encode())
-    return Exercise(folder.name, total.hexdigest(), files, tuple(bases), stand_ins, fenced, bound)
+    return Exercise(folder.name, total.hexdigest(), files, tuple(bases), bounds)
 
 
 # --- on the worker ----------------------------------------------------------------------------------------------------
@@ -113,16 +106,16 @@ def _prepare(exercise: Exercise, scratch: Path) -> dict[str, Any]:
 
     try:
         engine = connect()
-        if exercise.fenced:
+        if exercise.bounds.fenced:
             unfenced.require(engine)
         if exercise.digest not in _PLACES:
             # In the worker's own folder, which Dask removes with the worker.
             folder = Path(tempfile.mkdtemp(prefix="grader-", dir=scratch)) / exercise.id
             unpack(exercise.files, folder)
-            setting = Setting(folder, exercise.stand_ins, exercise.fenced, exercise.bound)
+            setting = Setting(folder, exercise.bounds)
             Grader(setting)  # a check type may be missing here
             _PLACES[exercise.digest] = setting
-        found = bases.ensure(engine, exercise.bases, stand_ins=exercise.stand_ins)
+        found = bases.ensure(engine, exercise.bases, stand_ins=exercise.bounds.stand_ins)
         told = [asdict(base) | {"content": bases.content(engine, base)} for base in found]
     except GraderError as error:
         return {"trouble": _told(error)}

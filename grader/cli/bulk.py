@@ -172,8 +172,7 @@ def _here(exercise: Exercise, rubric: Rubric, bounds: Bounds, *, plain: bool) ->
     from grader.bulk.space import Space  # noqa: PLC0415
 
     engine, bases = _bases(rubric.settings.bases, bounds, plain=plain)
-    setting = Setting(exercise.path, stand_ins=bounds.stand_ins, fenced=bounds.fenced)
-    pool = workers.Processes(setting, bounds.most or workers.most())
+    pool = workers.Processes(Setting(exercise.path, bounds), bounds.most or workers.most())
     try:
         yield pool, bases, Space(engine, bounds.bound).trouble
     finally:

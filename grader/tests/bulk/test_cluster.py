@@ -18,6 +18,7 @@ import yaml
 
 import grader
 from grader.bulk import remote
+from grader.bulk.pool import Bounds
 from grader.engine import private
 from grader.engine.bridge import SUBNETS
 from grader.engine.leftovers import RUN
@@ -204,11 +205,11 @@ def test_an_exercise_travels_whole(tmp_path: Path) -> None:
     folder = tmp_path / "exercises/01-tiny"
     write_files(folder, {"tests/check.sh": "#!/bin/sh\n"})
     (folder / "tests/check.sh").chmod(0o755)
-    work = remote.pack(folder, (BASE,), stand_ins=False)
+    work = remote.pack(folder, (BASE,), Bounds())
     remote.unpack(work.files, tmp_path / "there/01-tiny")
-    assert remote.pack(tmp_path / "there/01-tiny", (BASE,), stand_ins=False) == work
+    assert remote.pack(tmp_path / "there/01-tiny", (BASE,), Bounds()) == work
     (folder / "tests/check.sh").chmod(0o644)
-    assert remote.pack(folder, (BASE,), stand_ins=False).digest != work.digest
+    assert remote.pack(folder, (BASE,), Bounds()).digest != work.digest
 
 
 @pytest.mark.parametrize("name", ["../up", "/etc/passwd", "a\\b", "c:d", "a/../../b"])

@@ -9,11 +9,12 @@ import pytest
 import grader
 from grader.bulk import crew, remote
 from grader.bulk.crew import Crew, Member
+from grader.bulk.pool import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-WORK = remote.Exercise("01-tiny", "digest", {}, ("python:3.11",), stand_ins=False)
+WORK = remote.Exercise("01-tiny", "digest", {}, ("python:3.11",), Bounds())
 FACTS = {"grader": grader.__version__, "dask": remote.dask(), "platform": "linux/amd64", "trouble": ""}
 BASE = {"reference": "python:3.11", "id": "sha256:1", "stand_in": False, "content": "layers"}
 READY = {"trouble": "", "bases": [BASE]}

@@ -71,7 +71,7 @@ def test_a_refusal_does_not_tell_where_it_lay(tmp_path: Path, files: dict[str, s
     """Who hands in the same shares it, and had it elsewhere."""
     exercises, _ = course(tmp_path, RUBRIC, "FROM scratch\n")
     write_files(tmp_path / "in/ada", files)
-    grader = Grader(Setting(exercises / "01-tiny", stand_ins=False))
+    grader = Grader(Setting(exercises / "01-tiny"))
     result = grader.grade(Job("ada", Handed("ada", str(tmp_path / "in/ada"))))
     assert result["status"] == "failed"
     assert str(tmp_path) not in json.dumps(result)

@@ -11,7 +11,7 @@ import pytest
 
 from grader.bulk import remote
 from grader.bulk.one import Grader
-from grader.bulk.pool import Setting
+from grader.bulk.pool import Bounds, Setting
 from grader.engine import connect, fences, unfenced
 from grader.engine.fences import Fence
 from grader.errors import EngineError, ExitCode
@@ -74,7 +74,7 @@ def test_an_engine_that_took_the_others_place_is_looked_at_too(
     exercises, place = classroom(tmp_path)
     monkeypatch.setattr(fences, "missing", lambda _: LACKING)
     monkeypatch.setattr(connect, "connect", lambda: engine)
-    grader = Grader(Setting(exercises / "01-tiny", stand_ins=True, fenced=True))
+    grader = Grader(Setting(exercises / "01-tiny", Bounds(stand_ins=True, fenced=True)))
     result = grader.grade_folder("ada", place / "ada")
     assert (result["status"], result["score"]) == ("error", None)
     assert "build memory, build disk" in result["problem"]["what"]
@@ -84,9 +84,9 @@ def test_a_worker_holds_its_engine_to_it(engine: Engine, tmp_path: Path, monkeyp
     exercises, _ = classroom(tmp_path)
     monkeypatch.setattr(connect, "connect", lambda: engine)
     monkeypatch.setattr(fences, "missing", lambda _: LACKING)
-    work = remote.pack(exercises / "01-tiny", (), stand_ins=True, fenced=True)
+    work = remote.pack(exercises / "01-tiny", (), Bounds(stand_ins=True, fenced=True))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     assert "build memory, build disk" in remote._prepare(work, scratch)["trouble"]
     assert list(scratch.iterdir()) == [], "it got the exercise"
-    assert remote._prepare(replace(work, fenced=False), scratch)["trouble"] == ""
+    assert remote._prepare(replace(work, bounds=Bounds(stand_ins=True)), scratch)["trouble"] == ""

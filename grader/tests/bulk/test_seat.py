@@ -11,7 +11,7 @@ from grader.bulk import cluster, remote
 from grader.bulk.cluster import Cluster
 from grader.bulk.crew import Member
 from grader.bulk.learner import Handed
-from grader.bulk.pool import Job
+from grader.bulk.pool import Bounds, Job
 from grader.checks import types
 from grader.course import rubric as rubrics
 from grader.course.exercise import find_course, resolve
@@ -64,7 +64,7 @@ class Place:
         self.doubted: list[str] = []
         self.crew = SimpleNamespace(fit={}, present={}, refused={}, away="", bases=(), doubt=self.doubted.append)
         self.there("a", "b")
-        work = remote.pack(exercise.path, (), stand_ins=False)
+        work = remote.pack(exercise.path, (), Bounds())
         asked = (exercise, rubrics.load(exercise.rubric_path, types()))
         crew: Any = self.crew
         scheduler: Any = SimpleNamespace(submit=self.submit)
