@@ -50,19 +50,19 @@ class Http(Check, Exchange):
     )
 
     check: Literal["http"]
-    requests: tuple[Exchange, ...] | None = field(
-        default=None, description="Several requests, asked in this order until one is not answered as it should be."
+    requests: tuple[Exchange, ...] = field(
+        default=(), description="Several requests, asked in this order until one is not answered as it should be."
     )
 
     def _refuse_other_requests(self) -> None:
-        if self.requests is None:
+        if not self.requests:
             refuse_other_than_one_request(self)
-        elif not self.requests:
-            raise ValueError("requests is empty; give it at least one")
 
     @classmethod
     def refuse(cls, written: Mapping[str, Any]) -> None:
         own = keys(Exchange).keys() & written.keys()
+        if written.get("requests") == []:
+            raise ValueError("requests is empty; give it at least one")
         if own and "requests" in written:
             raise ValueError(f"requests stands alone; move {min(own)} into one of them")
 

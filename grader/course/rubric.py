@@ -170,7 +170,7 @@ def json_schema(check_types: Mapping[str, type[Check]]) -> dict[str, Any]:
     """A JSON Schema (draft 2020-12) of the rubric file, for editors; one branch a check type, told by ``check``."""
     models: dict[str, type[Model]] = {"": File, **check_types}
     refs, schema = TypeAdapter.json_schemas(
-        [(name, "validation", TypeAdapter(model)) for name, model in models.items()], title="Rubric"
+        [(name, "validation", TypeAdapter(model)) for name, model in models.items()]
     )
     definitions = schema["$defs"]
     root = definitions[_definition(refs["", "validation"])]
@@ -182,6 +182,7 @@ def json_schema(check_types: Mapping[str, type[Check]]) -> dict[str, Any]:
         branches.append(ref)
     root["properties"]["checks"]["items"] = {"oneOf": branches}
     root = definitions.pop(_definition(refs["", "validation"]))
+    root["title"] = "Rubric"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
 
 
