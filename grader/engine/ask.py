@@ -52,6 +52,9 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
         answer = _exchange(question, started + question["within"])
     except ConnectionRefusedError:
         answer = {"kind": "refused", "error": "connection refused"}
+    except ConnectionError:
+        # Reset, or closed: the same to a learner, and a matter of the moment.
+        answer = {"kind": "protocol", "error": "the app closed the connection before its answer was whole"}
     except TimeoutError:
         answer = {"kind": "timeout", "error": "no complete answer in time"}
     except Exception as error:  # noqa: BLE001  # headers can be odd enough to make their parser stumble

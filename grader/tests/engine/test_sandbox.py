@@ -214,6 +214,7 @@ def test_an_app_that_cannot_be_reached_is_told_apart(start: Start, command: str,
         ("/", {"status": 204}, "with status 200, not 204"),
         ("/hang", {}, "fails: no complete answer in time"),
         ("/garbage", {}, "fails: BadStatusLine"),
+        ("/nothing", {}, "fails: the app closed the connection before its answer was whole"),
     ],
 )
 def test_an_app_that_answers_wrongly_is_told_apart(
