@@ -185,9 +185,7 @@ class Maker:
             trace.prepare()
         from grader.engine import image  # noqa: F401, PLC0415
 
-        if self._wants_app():
-            from grader.engine import sandbox  # noqa: F401, PLC0415
-        else:
+        if not self._wants_app():
             # Else the start of the app is the time for it, of which there is more.
             _ = self._request.checks
 

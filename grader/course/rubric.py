@@ -173,7 +173,7 @@ def json_schema(check_types: Mapping[str, type[Check]]) -> dict[str, Any]:
         [(name, "validation", TypeAdapter(model)) for name, model in models.items()]
     )
     definitions = schema["$defs"]
-    root = definitions[_definition(refs["", "validation"])]
+    root = definitions.pop(_definition(refs["", "validation"]))
     branches = []
     for name in check_types:
         ref = refs[name, "validation"]
@@ -181,7 +181,6 @@ def json_schema(check_types: Mapping[str, type[Check]]) -> dict[str, Any]:
         properties["check"] = {"const": name, "description": "The check type."}
         branches.append(ref)
     root["properties"]["checks"]["items"] = {"oneOf": branches}
-    root = definitions.pop(_definition(refs["", "validation"]))
     root["title"] = "Rubric"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
 
