@@ -98,8 +98,11 @@ class _Grading:
         with Interruption(self._request.stop) as interruption:
             try:
                 try:
-                    checks = self._work()
+                    checks = self._work(interruption)
                     self._tell(interruption, checks)
+                except Exception:
+                    interruption.heed()
+                    raise
                 finally:
                     self._end(interruption)
             except KeyboardInterrupt as ended:
@@ -112,32 +115,33 @@ class _Grading:
                 self._end(interruption)
         return self._result(checks)
 
-    def _work(self) -> tuple[CheckResult, ...]:
+    def _work(self, interruption: Interruption) -> tuple[CheckResult, ...]:
         if self._request.stop:
             self._request.stop.arm()
         request, maker = self._request, self._maker
         found: list[tuple[CheckResult, ...]] = []
         verdicts: Iterator[tuple[CheckResult, ...]] | None = None
-        if self._make():
+        if self._make(interruption):
             with self._phase("start"):
                 maker.start()
                 # What needs no more than the files is judged while the app starts.
-                verdicts = judging.verdicts(maker.subject, maker.checks(), request.progress)
+                verdicts = interruption.heeding(judging.verdicts(maker.subject, maker.checks(), request.progress))
                 found += islice(verdicts, _readers(maker.checks()))
                 maker.started()
         with self._phase("checks"):
-            found += verdicts or judging.verdicts(maker.subject, request.checks, request.progress)
+            found += verdicts or interruption.heeding(judging.verdicts(maker.subject, request.checks, request.progress))
             self._image = self._image_result()
             self._app = self._app_result()
         return tuple(result for each in found for result in each)
 
     def _tell(self, interruption: Interruption, checks: tuple[CheckResult, ...]) -> None:
         """Nothing but the clean-up is left: an interruption takes no verdict away any more."""
-        if self._request.judged is None:
-            return
         seen = Seen()
         with suppress(Exception):  # it is no part of the verdict
             seen = self._maker.seen()
+        interruption.heed()
+        if self._request.judged is None:
+            return
         interruption.shielded = True
         self._request.judged(self._result(checks), seen)
 
@@ -148,7 +152,7 @@ class _Grading:
                 self._maker.clean_up()
             self._ended = True
 
-    def _make(self) -> bool:
+    def _make(self, interruption: Interruption) -> bool:
         """Makes the image, or notes why not; the checks that need it meet the same. Whether there is one."""
         maker = self._maker
         try:
@@ -161,6 +165,7 @@ class _Grading:
         except (UsageError, RubricError):
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, there is a verdict, and it says whose fault it was
+            interruption.heed()
             self._note_problem(error if isinstance(error, GraderError) else judging.bug(error))
             return False
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +17,7 @@ from grader.engine.buildsecrets import Secrets
 from grader.errors import GraderError, RubricError, SubmissionError
 from grader.request import Seen
 from grader.result import ProgressEvent
-from grader.running import Background, Part
+from grader.running import Background, Flag, Part
 from grader.submission import context as build_context
 from grader.submission import dockerfile as dockerfiles
 from grader.submission import policy, secretmounts
@@ -67,7 +66,7 @@ class Maker:
         self._args = own | {name: text.replace("{fresh}", fresh) for name, text in self._settings.build_args.items()}
         self._background = Background()
         #: The engine has been asked to start the app, or never will be.
-        self._asked_to_start = threading.Event()
+        self._asked_to_start = Flag()
         self._checks: Part[tuple[Check, ...]] = Part(lambda: tuple(request.checks))
         self._stages: dict[str, Subject] = {}
         self.submission: Part[Submission] = Part(self._collect)
@@ -107,9 +106,7 @@ class Maker:
         parts = self.subject.parts
         if self._wants_app():
             parts.app.begin(self._background)
-            # In slices: on Windows a bare wait cannot be interrupted.
-            while not self._asked_to_start.wait(0.2):
-                pass
+            self._asked_to_start.wait()
         self._checks.begin(self._background)
         parts.image.begin(self._background)
         self._missing_fences.begin(self._background)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from grader.errors import CleanUpInterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -139,6 +139,7 @@ class Interruption:
         """``shielded`` is set by whoever begins to clean up."""
         self.shielded = False
         self._stop = stop
+        self._asked = False
         self._superseded = False
         self._ignored = 0
         self._before: dict[int, Any] = {}
@@ -157,27 +158,81 @@ class Interruption:
             self._stop.disarm()
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if self._ignored and kind in (None, Superseded):
+        if kind not in (KeyboardInterrupt, CleanUpInterrupted):
+            self.heed()
+
+    def heed(self) -> None:
+        """Raises what somebody has asked for.
+
+        Where it was raised before it may have been lost on its way: it becomes another exception in a lock that is
+        released in Python, is only printed in a destructor, and is taken for a bug where all of those are caught.
+        """
+        if self._asked:
             raise KeyboardInterrupt
-        if self._superseded and kind is None:
+        if self._superseded:
             raise Superseded
+
+    def heeding(self, work: Iterable[T]) -> Iterator[T]:
+        """What comes of ``work``, until somebody asks."""
+        for each in work:
+            self.heed()
+            yield each
 
     def _is_stops(self, number: int) -> bool:
         return self._stop is not None and number == signal.SIGINT
 
     def _signalled(self, number: int, _frame: object) -> None:
         if self._stop and self._is_stops(number) and self._stop.take():
+            self._superseded = True
             if not self.shielded:
                 raise Superseded
-            self._superseded = True
             return
         if self._before.get(number) is signal.SIG_IGN:
             return
+        self._asked = True
         if not self.shielded:
             raise KeyboardInterrupt
         self._ignored += 1
         if self._ignored >= self._INSISTS:
             raise CleanUpInterrupted
+
+
+class Flag:
+    """A `threading.Event` that an interruption cannot break.
+
+    That one is written in Python: an exception between two of its lines leaves its lock taken, and whoever sets it
+    waits for ever, or has it released twice.
+    """
+
+    #: Seconds that one wait lasts: on Windows it cannot be interrupted; and whoever was may have kept the others out.
+    _SLICE = 0.2
+
+    def __init__(self) -> None:
+        """It is not set."""
+        self._set = False
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def set(self) -> None:
+        """Lets everybody through who waits, or will."""
+        self._set = True
+        self._let_through()
+
+    def is_set(self) -> bool:
+        """Whether it is."""
+        return self._set
+
+    def wait(self, seconds: float = math.inf) -> bool:
+        """Until it is set; False when the time is up."""
+        deadline = time.monotonic() + seconds
+        while not self._set and (left := deadline - time.monotonic()) > 0:
+            if self._gate.acquire(timeout=min(left, self._SLICE)):
+                self._let_through()
+        return self._set
+
+    def _let_through(self) -> None:
+        with suppress(RuntimeError):  # set twice, or while another one goes through
+            self._gate.release()
 
 
 class Part(Generic[T]):
@@ -191,7 +246,7 @@ class Part(Generic[T]):
         self._make = make
         self._begun = threading.Lock()
         # No Future: its module brings logging along, and a grading waits for the import of both.
-        self._done = threading.Event()
+        self._done = Flag()
         self._result: T | None = None
         self._error: BaseException | None = None
 
@@ -209,11 +264,7 @@ class Part(Generic[T]):
 
     def wait(self, seconds: float = math.inf) -> bool:
         """Until it is made, or known that it cannot be; False when the time is up. Somebody has begun it."""
-        deadline = time.monotonic() + seconds
-        # In slices: on Windows a bare wait cannot be interrupted.
-        while not self._done.is_set() and (left := deadline - time.monotonic()) > 0:
-            self._done.wait(min(left, 0.2))
-        return self._done.is_set()
+        return self._done.wait(seconds)
 
     @property
     def made(self) -> T | None:

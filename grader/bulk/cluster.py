@@ -6,7 +6,7 @@ files of a submission travel with its task; only the process that runs `grader b
 
 from __future__ import annotations
 
-import threading
+import queue
 import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError
@@ -96,7 +96,7 @@ class Cluster:
         self.crew = crew
         self.work = work
         self.asked = asked
-        self.news = threading.Event()
+        self.news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._most = most
 
     @property
@@ -123,10 +123,12 @@ class Cluster:
 
     def wait(self, busy: Sequence[Seat], seconds: float) -> Sequence[Seat]:
         """Those that have an answer, or will never have one; none when ``seconds`` have passed."""
-        self.news.clear()
+        while not self.news.empty():
+            self.news.get()
         if ready := [seat for seat in busy if seat.ready()]:
             return ready
-        self.news.wait(seconds)
+        with suppress(queue.Empty):
+            self.news.get(timeout=seconds)
         return [seat for seat in busy if seat.ready()]
 
 
@@ -216,7 +218,7 @@ class Seat:
             self._sends += 1
 
     def _tell(self, _future: object) -> None:
-        self._cluster.news.set()
+        self._cluster.news.put(None)
 
     def interrupt(self) -> None:
         """What has begun on a worker goes on there, removes what it made, and counts for nothing."""

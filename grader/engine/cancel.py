@@ -14,6 +14,8 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from grader.running import Flag
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -28,6 +30,8 @@ _AGAIN = 0.5
 _SLICE = 0.2
 #: Lines of the answer that wait to be looked at, at most.
 _WAITING = 1000
+#: Seconds until it is looked whether fewer do.
+_PAUSE = 0.01
 #: Interruptions that it takes to leave a build that is being ended to itself.
 _INSISTS = 3
 
@@ -43,14 +47,15 @@ class Clock:
         self.expired = False
         self.cut = False
         self._response: sdk.requests.Response | Answer | None = None
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._ended.set()
         self._abandoned = False
 
     def lines(self, ask: Callable[[], sdk.requests.Response | Answer]) -> Iterator[bytes]:
         """The lines of the answer to ``ask``, without empty ones; what goes wrong meanwhile is raised here."""
-        waiting: queue.Queue[bytes | Exception | None] = queue.Queue(_WAITING)
-        self._ended.clear()
+        # Written in C: one in Python may keep its lock when whoever waits here is interrupted.
+        waiting: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+        self._ended = Flag()
         threading.Thread(target=self._read, args=(ask, waiting), name="build-answer", daemon=True).start()
         while True:
             try:
@@ -64,25 +69,21 @@ class Clock:
             yield line
 
     def _read(
-        self, ask: Callable[[], sdk.requests.Response | Answer], waiting: queue.Queue[bytes | Exception | None]
+        self, ask: Callable[[], sdk.requests.Response | Answer], waiting: queue.SimpleQueue[bytes | Exception | None]
     ) -> None:
         end = None
         try:
             with ask() as response:
                 self._response = response
                 for line in response.iter_lines(chunk_size=None):
-                    if line:
-                        self._hand(waiting, line)
+                    while waiting.qsize() >= _WAITING and not self._abandoned:
+                        time.sleep(_PAUSE)
+                    if line and not self._abandoned:
+                        waiting.put(line)
         except Exception as error:  # noqa: BLE001  # raised where it is waited for
             end = error
         self._ended.set()
-        self._hand(waiting, end)
-
-    def _hand(self, waiting: queue.Queue[bytes | Exception | None], line: bytes | Exception | None) -> None:
-        while not self._abandoned:
-            with suppress(queue.Full):
-                waiting.put(line, timeout=_SLICE)
-                return
+        waiting.put(end)
 
     def end(self, stop: Callable[[], None]) -> None:
         """Calls ``stop`` until the answer has ended; cuts the connection when that takes too long."""
@@ -111,7 +112,7 @@ def deadline(seconds: float, stop: Callable[[], None]) -> Iterator[Clock]:
     ``stop`` asks the engine to end the build. It may be called several times, and from another thread.
     """
     clock = Clock(seconds)
-    over, interrupted = threading.Event(), threading.Event()
+    over, interrupted = Flag(), Flag()
 
     def watch() -> None:
         clock.expired = not over.wait(seconds)

@@ -104,7 +104,8 @@ class Watch:
         self._following = following
         self._stand_ins = stand_ins
         self._engine: Engine | None = None
-        self._wishes: queue.Queue[Wish] = queue.Queue()
+        # Written in C: Ctrl-C while it is waited for cannot leave its lock taken.
+        self._wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
         self._stop = Stop()
         self._busy = threading.Lock()
         self._digest: str | None = None

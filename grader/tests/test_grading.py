@@ -18,6 +18,7 @@ from grader.checks.size import Size
 from grader.engine import leftovers
 from grader.engine.connect import Engine, connect
 from grader.errors import CleanUpInterrupted
+from grader.making import Maker
 from grader.result import Fault, Status
 from grader.running import Interruption, signals
 from grader.tests.proxy import Proxy
@@ -331,6 +332,36 @@ def _clean_up_under(signals_sent: int, steps: list[str]) -> None:
         for _ in range(signals_sent):
             signal.raise_signal(signal.SIGINT)
         steps.append("ended")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(Maker, "prepare"), (Maker, "start"), (Maker, "seen"), (Size, "run")],
+    ids=str,
+)
+def test_an_interruption_that_becomes_another_exception_is_no_bug_and_no_verdict(
+    grade: Grade, engine: Engine, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+) -> None:
+    came: list[str] = []
+
+    def lose(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            came.append(name)
+            raise RuntimeError("release unlocked lock")  # noqa: B904  # as a lock in Python does
+
+    monkeypatch.setattr(owner, name, lose)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as raised:
+            grade("FROM debian:bookworm-slim\n", [{"check": "size", "max": "1GB"}, {"check": "build"}])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (raised.type, came) == (KeyboardInterrupt, [name])
+    mine = {"label": leftovers.RUN}
+    made = [*engine.client.containers(all=True, filters=mine), *engine.client.images(filters=mine)]
+    assert not [one for one in made if f":{os.getpid()}:" in (one.get("Labels") or {}).get(leftovers.OWNER, "")]
 
 
 def test_signals_are_somebody_elses_again_afterwards() -> None:

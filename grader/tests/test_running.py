@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
+import sys
 import threading
 import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.running import Background, Interruption, Part, Stop, Superseded
+from grader.errors import CleanUpInterrupted
+from grader.running import Background, Flag, Interruption, Part, Stop, Superseded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 
 def test_it_is_made_once_and_not_before_it_is_asked_for() -> None:
@@ -127,3 +135,131 @@ def test_work_that_an_interruption_kept_from_beginning_is_not_waited_for(monkeyp
             background.start(lambda: None)
     assert not background.busy()
     background.join(1.0)
+
+
+# --- an interruption comes between any two instructions ---------------------------------------------------------------
+
+
+def interrupted(number: int, work: Callable[[], object]) -> bool:
+    """Raises KeyboardInterrupt before instruction ``number`` of ``work``, however deep; False when it has fewer."""
+    left = number
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        frame.f_trace_opcodes = True
+        left -= event == "opcode"
+        if left == 0:
+            left = -1
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def ends(work: Callable[[], object]) -> bool:
+    """Whether it does, in another thread."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(10)
+    return not thread.is_alive()
+
+
+def test_a_flag_survives_an_interruption_at_any_moment_of_a_wait() -> None:
+    for number in itertools.count(1):
+        flag = Flag()
+        threading.Timer(0.002, flag.set).start()
+        if not interrupted(number, lambda flag=flag: flag.wait(10)):  # type: ignore[misc]
+            break
+        assert ends(flag.set), number
+        assert flag.wait(10), number
+    assert number > 20
+
+
+def test_a_flag_survives_an_interruption_at_any_moment_of_its_setting() -> None:
+    for number in itertools.count(1):
+        flag = Flag()
+        waiting = Background()
+        waiting.start(flag.wait)
+        if not interrupted(number, flag.set):
+            break
+        assert ends(flag.set), number
+        waiting.join(10)
+        assert not waiting.busy(), number
+    assert number > 5
+
+
+def test_a_flag_that_is_set_often_lets_everybody_through() -> None:
+    for _ in range(200):
+        flag, waiting, broken = Flag(), Background(), list[Exception]()
+
+        def wait(flag: Flag = flag, broken: list[Exception] = broken) -> None:
+            try:
+                flag.wait(10)
+            except RuntimeError as error:
+                broken.append(error)
+
+        for _ in range(3):
+            waiting.start(wait)
+        for _ in range(20):
+            flag.set()
+        waiting.join(10)
+        assert (waiting.busy(), broken) == (False, [])
+
+
+def lose(number: int) -> None:
+    """What a lock in Python makes of a signal that comes while it is released."""
+    try:
+        signal.raise_signal(number)
+    except KeyboardInterrupt:
+        raise RuntimeError("release unlocked lock")  # noqa: B904
+
+
+@pytest.mark.parametrize("caught", [False, True])
+def test_what_somebody_asked_for_is_not_lost_with_the_exception(*, caught: bool) -> None:
+    with pytest.raises(KeyboardInterrupt) as raised, Interruption():  # noqa: PT012
+        try:
+            lose(signal.SIGTERM)
+        except RuntimeError:
+            if not caught:
+                raise
+    assert raised.type is KeyboardInterrupt
+
+
+def test_nor_is_what_another_thread_asked_for() -> None:
+    stop = Stop()
+    with pytest.raises(Superseded), Interruption(stop):  # noqa: PT012
+        stop.ask()
+        try:
+            stop.arm()
+        except Superseded:
+            pass
+        else:
+            pytest.fail("the signal is on its way")
+
+
+def test_work_ends_at_its_next_item_when_an_interruption_was_lost() -> None:
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:  # noqa: PT012
+        for number in interruption.heeding(range(5)):
+            done.append(number)
+            if number == 2:
+                try:
+                    lose(signal.SIGINT)
+                except RuntimeError:
+                    continue
+    assert done == [0, 1, 2]
+
+
+def test_that_a_clean_up_was_broken_off_is_said_first() -> None:
+    with pytest.raises(CleanUpInterrupted), Interruption() as interruption:  # noqa: PT012
+        interruption.shielded = True
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)

@@ -35,6 +35,27 @@ grade()
     assert done.stderr == "Interrupted; nothing is left behind.\n"
 
 
+@pytest.mark.parametrize(
+    ("cause", "code", "words"),
+    [("KeyboardInterrupt", 130, "Interrupted; nothing is left behind.\n"), ("ValueError", 3, "it is a bug")],
+)
+def test_an_interruption_that_breaks_a_lock_is_no_bug(cause: str, code: int, words: str) -> None:
+    program = f"""
+import grader.course.exercise
+def broken(*_):
+    try:
+        raise {cause}
+    finally:
+        raise RuntimeError("release unlocked lock")
+grader.course.exercise.find_course = broken
+from grader.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program, "list"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr
+
+
 @pytest.mark.parametrize("arguments", [["list"], ["no-such-command"]])
 def test_the_end_takes_nothing_apart_and_calls_whoever_asked_to_be_called(arguments: list[str]) -> None:
     code = """
