@@ -291,10 +291,14 @@ def test_the_apps_log_is_told_unless_a_check_keeps_what_it_asks(grade: Grade) ->
     own = {"server.py": f"print('a word', flush=True)\n{SERVER}"}
     dockerfile = served('["python3", "/server.py", "0.0.0.0", "5000"]')
     asks = {"check": "http", "get": "/hidden"}
-    app = grade(dockerfile, [asks], app=APP, own=own).app
-    assert app is not None
-    assert app.started_in is not None
-    assert app.log is not None
+    # The engine takes down what a running app prints in its own time, which on a busy machine may be after the verdict.
+    for _ in range(5):
+        app = grade(dockerfile, [asks], app=APP, own=own).app
+        assert app is not None
+        assert app.started_in is not None
+        assert app.log is not None
+        if app.log:
+            break
     assert "a word" in app.log
     kept = grade(dockerfile, [asks | {"show": "got-only"}], app=APP, own=own).app
     assert kept is not None
