@@ -9,19 +9,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from grader import judging
+from grader.builder import Builder
 from grader.checks.subject import Parts, Subject
 from grader.engine import bases as base_images
-from grader.engine import build as building
-from grader.engine import frontend, leftovers
-from grader.engine.buildsecrets import Secrets
+from grader.engine import leftovers
 from grader.errors import GraderError, RubricError, SubmissionError
 from grader.request import Seen
 from grader.result import ProgressEvent
 from grader.running import Background, Flag, Part
 from grader.submission import context as build_context
 from grader.submission import dockerfile as dockerfiles
-from grader.submission import policy, secretmounts
-from grader.submission.files import DOCKERFILE, File, Limits, Submission, collect
+from grader.submission import policy
+from grader.submission.collect import collect
+from grader.submission.files import DOCKERFILE, File, Limits, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,11 +59,7 @@ class Maker:
         self._settings = request.rubric.settings
         self._fresh = fresh
         self._run = leftovers.Run.new()
-        given = self._settings.build_secrets
-        self._secrets = Secrets({name: text.replace("{fresh}", fresh).encode() for name, text in given.items()})
-        # Cache mounts of its own: what another submission left in one would be taken for this one's work.
-        own = {"BUILDKIT_CACHE_MOUNT_NS": f"grader-{self._run.id}"}
-        self._args = own | {name: text.replace("{fresh}", fresh) for name, text in self._settings.build_args.items()}
+        self._builder = Builder(request, self._run, fresh)
         self._background = Background()
         #: The engine has been asked to start the app, or never will be.
         self._asked_to_start = Flag()
@@ -74,7 +70,6 @@ class Maker:
         #: Whether something was made in the engine that could not be removed again.
         self.left = False
         self.bases: tuple[base_images.Base, ...] = ()
-        self.first_build: Build | None = None
         self._ready: Part[Engine] = Part(partial(_faulted, self._connect))
         self._sandbox: Part[Sandbox] = Part(partial(_faulted, self._prepare_sandbox))
         self._context: Part[Context] = Part(self._pack)
@@ -129,6 +124,11 @@ class Maker:
         submission = self.submission.made
         written = submission.files[DOCKERFILE].data if submission else b""
         return Seen(written, self.first_build.steps if self.first_build else ())
+
+    @property
+    def first_build(self) -> Build | None:
+        """The build of the submission itself, once there was one."""
+        return self._builder.first
 
     @property
     def missing_fences(self) -> tuple[str, ...]:
@@ -251,7 +251,7 @@ class Maker:
         exercise = self._request.exercise
         files = Part(lambda: self.submission.get().files)
         parts = Parts(files, dockerfile, self._context, build, image, app)
-        return Subject(self._fresh, parts, self, exercise.path, exercise.starter, self._secrets.values)
+        return Subject(self._fresh, parts, self, exercise.path, exercise.starter, self._builder.secrets.values)
 
     def _find_missing_fences(self) -> tuple[str, ...]:
         from grader.engine import unfenced  # noqa: PLC0415  # while the app starts there is time
@@ -298,45 +298,7 @@ class Maker:
         return build_context.pack(self.submission.get().files, limit=self._settings.context_limit)
 
     def _built(self, files: Mapping[str, File], **options: Any) -> Build:
-        engine, dockerfile = self._ready.get(), self.subject.dockerfile
-        progress = self._request.progress
-        written = files[DOCKERFILE]
-        network = self._settings.build_network
-        data = frontend.prepare(engine, dockerfile, written.data, own=not network, progress=progress)
-        if types := self._renewed():
-            marked = secretmounts.renewed(data, dockerfile, f"grader-{self._run.id}", types)
-            data, options = (data, {**options, "cache": False}) if marked is None else (marked, options)
-            options["session"] = True
-            # Podman tells steps by their text.
-            dockerfile = dockerfiles.parse(data) if engine.name == "podman" else dockerfile
-        options["args"] = {**self._args, **options.get("args", {})}
-        sent = replace(written, data=data)
-        context = build_context.pack({**files, DOCKERFILE: sent}, limit=self._settings.context_limit)
-        wanted = building.Options(
-            timeout=self._settings.build_timeout,
-            labels=self._run.labels,
-            secrets=self._secrets,
-            network=network,
-            wheelhouse=self._settings.wheelhouse,
-            **options,
-        )
-        build = building.build(engine, context, dockerfile, wanted, progress=progress)
-        # The submission's own, whether it failed or not: nobody builds a stage or a change before it.
-        self.first_build = self.first_build or build
-        if build.failure is not None:
-            raise build.failure
-        return build
-
-    def _renewed(self) -> set[str]:
-        """Mounts whose RUN steps are made anew by each grading, though the engine's cache would take them for done."""
-        # No cache looks at what is in a secret: it would give what was made with that of another run.
-        types = {"secret"} if self._secrets.values else set()
-        # Nor, since about Engine 23, at which cache is mounted: a step would come from another run, and this one's
-        # mount, which that step had filled, would be empty. Podman has no mounts of one run's own.
-        engine, dockerfile = self._ready.get(), self.subject.dockerfile
-        if engine.name == "docker" and secretmounts.has_cache_mounts(dockerfile):
-            types.add("cache")
-        return types
+        return self._builder.build(self._ready.get(), self.subject.dockerfile, files, **options)
 
     def _image(self, build: Build, dockerfile: Dockerfile) -> Image:
         from grader.engine.image import Image  # noqa: PLC0415  # see `_load_what_comes_after`

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.benchmarks.single import SCRIPT, needed
-from grader.submission.files import collect
+from grader.submission.collect import collect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from grader.benchmarks.timing import in_turn, seconds, told
 from grader.course.exercise import find_course, resolve
 from grader.engine.connect import connect
-from grader.submission.files import collect
+from grader.submission.collect import collect
 
 if TYPE_CHECKING:
     from grader.course.exercise import Exercise

@@ -30,7 +30,7 @@ from grader.course.exercise import find_course, resolve
 from grader.engine import bases
 from grader.engine.connect import connect
 from grader.submission import context
-from grader.submission.files import collect
+from grader.submission.collect import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,8 @@ from grader.course import rubric as rubrics
 from grader.course.exercise import find_course, resolve
 from grader.engine import connect, unfenced
 from grader.errors import EngineError, GraderError, SubmissionError
-from grader.submission.files import DOCKERFILE, Limits, collect
+from grader.submission.collect import collect
+from grader.submission.files import DOCKERFILE, Limits
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

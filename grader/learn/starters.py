@@ -14,7 +14,7 @@ import platformdirs
 
 from grader.errors import GraderError
 from grader.files import put
-from grader.submission.files import collect
+from grader.submission.collect import collect
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,6 +25,7 @@ ORDER: list[set[str]] = [
     {"checks"},
     {"judging"},
     {"request"},
+    {"builder"},
     {"making"},
     {"grading"},
     {"reports"},

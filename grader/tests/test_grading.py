@@ -152,12 +152,12 @@ def test_an_exception_in_a_check_is_an_error(grade: Grade, monkeypatch: pytest.M
     assert (result.status, result.score) == (Status.ERROR, None)
 
 
-@pytest.mark.parametrize("where", ["collect", "building.build"])
+@pytest.mark.parametrize("where", ["making.collect", "builder.building.build"])
 def test_an_exception_anywhere_is_a_verdict(where: str, grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(*_args: object, **_options: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(f"grader.making.{where}", explode)
+    monkeypatch.setattr(f"grader.{where}", explode)
     result = grade("FROM debian:bookworm-slim\n", [{"check": "build"}])
     assert (result.status, result.score) == (Status.ERROR, None)
     assert result.problem is not None

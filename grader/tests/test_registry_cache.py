@@ -18,7 +18,8 @@ from grader.engine import private
 from grader.engine.connect import Engine, connect
 from grader.result import silent
 from grader.submission import context, dockerfile
-from grader.submission.files import File, collect
+from grader.submission.collect import collect
+from grader.submission.files import File
 from grader.tests import debian
 from grader.tests.engine import own
 

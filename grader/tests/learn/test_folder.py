@@ -10,7 +10,7 @@ import pytest
 from grader.course.exercise import find_course, resolve
 from grader.errors import UsageError
 from grader.learn import folder as folders
-from grader.submission.files import collect
+from grader.submission.collect import collect
 from grader.tests.conftest import write_files
 
 if TYPE_CHECKING:

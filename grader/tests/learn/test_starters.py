@@ -10,7 +10,7 @@ from grader.course import rubric
 from grader.course.exercise import find_course, resolve
 from grader.learn import starters
 from grader.result import SubmissionResult
-from grader.submission.files import collect
+from grader.submission.collect import collect
 from grader.tests.cli.programs import RUBRIC, course
 from grader.tests.reports.results import FAILED, PASSED
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.errors import ExitCode, GraderError, RubricError, SubmissionError, UsageError
-from grader.submission import files
-from grader.submission.files import File, Limits, Submission, collect
+from grader.submission import taking
+from grader.submission.collect import collect
+from grader.submission.files import File, Limits, Submission
 from grader.submission.patterns import matches
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
@@ -277,7 +278,7 @@ def test_a_huge_sparse_file_is_not_read(starter: Path, learner: Path, monkeypatc
             reads.append(size)
             return super().read(size)
 
-    monkeypatch.setattr(files, "open", lambda descriptor, mode: Reader(io.FileIO(descriptor, mode)), raising=False)
+    monkeypatch.setattr(taking, "open", lambda descriptor, mode: Reader(io.FileIO(descriptor, mode)), raising=False)
     assert "1 MiB" in refused(starter, learner, ["Dockerfile"]).what
     assert reads == []
     write(learner, {"Dockerfile": b"FROM a"})
