@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from grader.checks import _config as configured
 from grader.checks import _hand as hand
 from grader.checks._accounts import USERS, accounts, look_up
+from grader.checks._codes import ExitCodes, several
 from grader.checks._fresh import refresh, refuse_unknown_forms
 from grader.checks._running import Clock
 from grader.checks._text import Regex, found, shown
@@ -28,18 +29,10 @@ _KEPT = 1_000_000
 #: Where programs are looked for when the image does not say (Docker's own default).
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-ExitCode = Annotated[int, Rule(ge=0, le=255)]
-
 
 def _some_command(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
     if not value or not value[0].strip() or any("\0" in word for word in value):
         raise ValueError("command is empty; name a program, as in [python, --version]")
-    return value
-
-
-def _some_code(value: int | tuple[int, ...]) -> int | tuple[int, ...]:
-    if value == ():
-        raise ValueError("exit_code is empty; name one or several")
     return value
 
 
@@ -88,7 +81,7 @@ class Command(Check):
         default=None, pattern="^/", description="Where it runs, instead of the image's workdir."
     )
     within: Duration = field(default=30.0, description="How long it may take.")
-    exit_code: Annotated[ExitCode | tuple[ExitCode, ...], Rule(_some_code)] = field(
+    exit_code: ExitCodes = field(
         default=0, description="The exit code that is expected, or several; 127 is a program that does not exist."
     )
     text: str | None = field(default=None, min_length=1, description="A text that stdout must contain.")
@@ -133,7 +126,7 @@ class Command(Check):
     def expectation(self, fresh: str = "") -> str:
         """What is expected, in words."""
         command = self.command if isinstance(self.command, str) else " ".join(self.command)
-        codes = " or ".join(map(str, self._codes()))
+        codes = " or ".join(map(str, several(self.exit_code)))
         parts = [f"`{shown(command)}` ends with exit code {codes} within {human_time(self.within)}"]
         parts += [f"the text “{self.text}” on stdout"] if self.text else []
         for name, wanted, excluded in self._streams():
@@ -157,9 +150,6 @@ class Command(Check):
         own = [] if self.entrypoint else ["--entrypoint", words.pop(0)]
         run = hand.quoted("docker", "run", "--rm", "--network", "none", *options, *own, hand.IMAGE, *words)
         return (hand.build(self.target), f"{run}; echo exit code $?")
-
-    def _codes(self) -> tuple[int, ...]:
-        return self.exit_code if isinstance(self.exit_code, tuple) else (self.exit_code,)
 
     def _streams(self) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
         return (
@@ -186,7 +176,7 @@ class Command(Check):
     def _faults(self, done: Finished, fresh: str) -> Iterator[str]:
         if done.exit_code is None:
             yield f"still running after {human_time(done.elapsed)}, and ended"
-        elif done.exit_code not in self._codes():
+        elif done.exit_code not in several(self.exit_code):
             why = f": {done.refused}" if done.refused else ", for using more memory than it may" * done.out_of_memory
             yield f"exit code {done.exit_code}{why or _last_words(done)}"
         stdout = done.stdout.decode(errors="replace")

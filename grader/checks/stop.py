@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from grader.checks import _config as configured
 from grader.checks import _hand as hand
+from grader.checks._codes import ExitCodes, several
 from grader.checks._running import Clock, deafness, described
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.model import Rule, field
@@ -25,18 +26,10 @@ _KILLED = 137
 #: What can be asked of an app; SIGKILL and SIGSTOP ask nothing.
 _SIGNALS = {"HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "WINCH", "PWR"}
 
-ExitCode = Annotated[int, Rule(ge=0, le=255)]
-
 
 def _a_signal(value: str) -> str:
     if configured.signal_name(value).removeprefix("SIG") not in _SIGNALS:
         raise ValueError(f"{value} is no signal that ends an app; write it like SIGTERM")
-    return value
-
-
-def _some_code(value: int | tuple[int, ...]) -> int | tuple[int, ...]:
-    if value == ():
-        raise ValueError("exit_code is empty; name one or several, or leave it out")
     return value
 
 
@@ -72,7 +65,7 @@ class Stop(Check):
     signal: Annotated[str, Rule(_a_signal)] | None = field(
         default=None, description="The signal; the image's STOPSIGNAL by default."
     )
-    exit_code: Annotated[ExitCode | tuple[ExitCode, ...], Rule(_some_code)] | None = field(
+    exit_code: ExitCodes | None = field(
         default=None, description="The exit code that is expected, or several; by default any but 137, that of SIGKILL."
     )
 
@@ -102,8 +95,9 @@ class Stop(Check):
     def expectation(self, signal: str = "") -> str:
         """What is expected, in words."""
         name = signal or (configured.signal_name(self.signal) if self.signal else "the stop signal")
-        codes = self.exit_code if isinstance(self.exit_code, tuple) else (self.exit_code,)
-        ending = f"exit code {' or '.join(map(str, codes))}" if self.exit_code is not None else "without being killed"
+        ending = "without being killed"
+        if self.exit_code is not None:
+            ending = f"exit code {' or '.join(map(str, several(self.exit_code)))}"
         return f"{name} ends the app within {human_time(self.within)}, {ending}"
 
     def by_hand(self, port: int) -> tuple[str, ...]:
@@ -115,9 +109,7 @@ class Stop(Check):
         return (*hand.start(port, target=self.target), f"time {stop}", code, hand.end())
 
     def _is_good(self, code: int) -> bool:
-        if self.exit_code is None:
-            return code != _KILLED
-        return code in self.exit_code if isinstance(self.exit_code, tuple) else code == self.exit_code
+        return code != _KILLED if self.exit_code is None else code in several(self.exit_code)
 
 
 def _first(app: App) -> Process | None:
