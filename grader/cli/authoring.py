@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import course_option, own_course_option, verbose_option, yes_option
+from grader.cli.options import course_option, own_course_option, plain_option, verbose_option, yes_option
 from grader.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @yes_option
 @course_option
 @verbose_option
+@plain_option
 def verify(  # noqa: PLR0913  # one parameter an option
     *,
     exercises: tuple[str, ...],
@@ -41,6 +42,7 @@ def verify(  # noqa: PLR0913  # one parameter an option
     yes: bool,
     course: Path | None,
     verbose: bool,
+    plain: bool,
 ) -> int:
     """Proves exercises, all of the course if none is named.
 
@@ -62,14 +64,14 @@ def verify(  # noqa: PLR0913  # one parameter an option
     if junit is not None:
         outputs.check_place(junit, str(junit))
     folders = {one: _solutions(one, solutions) for one in chosen}
-    with ProgressView(verbose=verbose) as progress:
+    with ProgressView(verbose=verbose, plain=plain) as progress:
         proofs = _proofs(folders, yes=yes, progress=progress)
     if not exercises:
         proofs += _strays(chosen, folders)
     if as_json:
         click.echo(json.dumps(proof.to_json(proofs), indent=2))
     else:
-        table.write(proofs, sys.stdout)
+        (table.write_statements if plain else table.write)(proofs, sys.stdout)
     if junit is not None:
         _write_junit(proofs, junit)
     return _exit_code(proofs)

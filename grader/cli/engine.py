@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import SIZE, course_option, yes_option
+from grader.cli.options import SIZE, course_option, plain_option, yes_option
 from grader.errors import EngineError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def engine() -> None:
 
 @engine.command()
 @yes_option
-def install(*, yes: bool) -> None:
+@plain_option
+def install(*, yes: bool, plain: bool) -> None:
     """Installs a container engine on Debian or Ubuntu, as root."""
     from grader.cli.progress import ProgressView  # noqa: PLC0415
     from grader.engine import install as installing  # noqa: PLC0415
@@ -42,7 +43,7 @@ def install(*, yes: bool) -> None:
         raise UsageError("The grader cannot install an engine here", obstacle)
     if not yes and sys.stdin.isatty():
         click.confirm("Install docker.io, mmdebstrap and what they need with apt-get?", abort=True, err=True)
-    with ProgressView(verbose=True) as progress:
+    with ProgressView(verbose=True, plain=plain) as progress:
         installing.install(progress)
     click.echo("Installed. `grader engine start` starts it; `grade` does so by itself.")
 
@@ -52,7 +53,8 @@ def install(*, yes: bool) -> None:
 @click.option("--cache", type=SIZE, metavar="SIZE", help="What the build cache may keep, like 10GB.")
 @click.option("--memory", type=SIZE, metavar="SIZE", help="What one build step may use, like 2GB.")
 @click.option("--processes", type=int, metavar="N", help="How many processes one build step may have.")
-def start(*, disk: int | None, cache: int | None, memory: int | None, processes: int | None) -> None:
+@plain_option
+def start(*, disk: int | None, cache: int | None, memory: int | None, processes: int | None, plain: bool) -> None:
     """Starts the grader's own engine.
 
     What you ask for is remembered: it holds for every start from then on, also when `grade` starts the engine.
@@ -61,7 +63,7 @@ def start(*, disk: int | None, cache: int | None, memory: int | None, processes:
     from grader.engine import private  # noqa: PLC0415
 
     asked = private.Limits(disk, cache, memory, processes)
-    with ProgressView(verbose=True) as progress:
+    with ProgressView(verbose=True, plain=plain) as progress:
         endpoint = private.start(progress, asked=None if asked == private.Limits() else asked)
     if private.status().pending:
         click.echo("It runs already: what you ask for holds from its next start on (`grader engine stop`).", err=True)
@@ -101,6 +103,7 @@ def status() -> int:
 @click.option("--refresh", is_flag=True, help="Look for the real image of every stand-in now.")
 @yes_option
 @course_option
+@plain_option
 def bases(  # noqa: PLR0913  # one parameter an option
     *,
     exercises: Sequence[str],
@@ -111,6 +114,7 @@ def bases(  # noqa: PLR0913  # one parameter an option
     refresh: bool,
     yes: bool,
     course: Path | None,
+    plain: bool,
 ) -> None:
     """Makes the base images of exercises present: pulled, or stand-ins where you agree with --yes.
 
@@ -120,7 +124,7 @@ def bases(  # noqa: PLR0913  # one parameter an option
     if only_list or key or as_json:
         click.echo(_told(wanted, only_list=only_list, as_json=as_json))
         return
-    present = _present(wanted, archive, refresh=refresh, yes=yes)
+    present = _present(wanted, archive, refresh=refresh, yes=yes, plain=plain)
     width = max(map(len, wanted), default=0)
     for base in present:
         kind = "stand-in built from Debian packages" if base.stand_in else "the real image"
@@ -147,14 +151,14 @@ def _cache_key(wanted: Sequence[str]) -> str:
     return f"grader-bases-1-{platform.machine().lower()}-{year}w{week:02d}-{digest}"
 
 
-def _present(wanted: Sequence[str], archive: Path | None, *, refresh: bool, yes: bool) -> Sequence[Base]:
+def _present(wanted: Sequence[str], archive: Path | None, *, refresh: bool, yes: bool, plain: bool) -> Sequence[Base]:
     from grader.cli.progress import ProgressView  # noqa: PLC0415
     from grader.engine import bases as base_images  # noqa: PLC0415
     from grader.engine import keep  # noqa: PLC0415
     from grader.engine.connect import connect  # noqa: PLC0415
     from grader.result import ProgressEvent  # noqa: PLC0415
 
-    with ProgressView(verbose=True) as progress:
+    with ProgressView(verbose=True, plain=plain) as progress:
         found = connect(agreed=yes, progress=progress)
         kept = archive is not None and archive.is_file()
         if archive is not None and kept:

@@ -1,4 +1,4 @@
-"""Proofs as a person reads them: one table, then what has to be mended."""
+"""Proofs as a person reads them: one table, then what has to be mended; or statements, for a screen reader."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _COUNTED = ("checks", "broken", "hints")
 _STYLE = {"proven": "green", "refuted": "bold red", "unsettled": "yellow"}
 _TICKS: dict[Verdict, str] = {"proven": "✓", "refuted": "✗", "unsettled": "?"}
 _WORDS: dict[Verdict, str] = {"proven": "ok", "refuted": "NO", "unsettled": "?"}
+_SAID: dict[Verdict, str] = {"proven": "Proven", "refuted": "Not so", "unsettled": "Not looked at"}
 _GAP = "  "
 
 
@@ -42,6 +43,18 @@ def write(proofs: Sequence[Proof], out: TextIO) -> None:
             _print(screen, Text(f"\n{one_line(proof.exercise)}", style="bold"))
             _tell(screen, proof)
     _print(screen, Text(f"\n{_summary(proofs)}", style="bold"))
+
+
+def write_statements(proofs: Sequence[Proof], out: TextIO) -> None:
+    """The same, one statement a line: whoever hears a table read out does not know which column a word stands in."""
+    screen = terminal.console(out)
+    for proof in proofs:
+        _print(screen, Text(f"{one_line(proof.exercise)}: {_SAID[proof.verdict].lower()}."))
+        for fact in proof.facts:
+            told = f" ({one_line(fact.told)})" if fact.told else ""
+            _print(screen, Text(f"{_SAID[fact.verdict]}: {one_line(fact.sentence)}{told}."))
+        _tell(screen, proof)
+    _print(screen, Text(_summary(proofs)))
 
 
 def _row(proof: Proof, marks: dict[Verdict, str]) -> list[Text]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import complete
-from grader.cli.options import own_course_option, yes_option
+from grader.cli.options import own_course_option, plain_option, yes_option
 from grader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @click.option("--update", is_flag=True, help="Look for newer versions, and write wheelhouse.txt anew.")
 @yes_option
 @own_course_option
-def wheelhouse(*, exercise: str, image: str | None, update: bool, yes: bool, course: Path | None) -> None:
+@plain_option
+def wheelhouse(  # noqa: PLR0913  # one parameter an option
+    *, exercise: str, image: str | None, update: bool, yes: bool, course: Path | None, plain: bool
+) -> None:
     """Downloads what the rubric's `build: {wheelhouse: FILE}` names into starter/wheelhouse/.
 
     pip does it in one of the exercise's base images, for the Python that learners build with. The first time it writes
@@ -44,7 +47,7 @@ def wheelhouse(*, exercise: str, image: str | None, update: bool, yes: bool, cou
     if image is not None and normalise(image) not in allowed:
         raise UsageError(f"{image} is no base image of this exercise", f"Name one of its own: {', '.join(allowed)}.")
     source = normalise(image) if image else allowed[0]
-    with ProgressView(verbose=True) as progress:
+    with ProgressView(verbose=True, plain=plain) as progress:
         engine = connect(agreed=yes, progress=progress)
         bases.ensure(engine, [source], stand_ins=yes, progress=progress)
         filled = wheels.fill(chosen, requirements, Pip(engine, source, progress), update=update)

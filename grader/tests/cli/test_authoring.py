@@ -216,6 +216,19 @@ def test_words_in_a_file_and_ticks_on_a_terminal(
     assert "0 of 2 exercises proven, 1 thing to mend, 1 not looked at" in text
 
 
+def test_statements_for_whoever_hears_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    written = Terminal()
+    table.write_statements(PROOFS, written)
+    lines = written.getvalue().splitlines()
+    assert lines[0] == "01-a: not so."
+    assert "Proven: the starter does not pass (5/10)." in lines
+    assert "02-b: not looked at." in lines
+    assert [line for line in lines if line.startswith("    mend:")]
+    assert "0 of 2 exercises proven, 1 thing to mend, 1 not looked at" in lines[-1]
+    assert not {"✓", "✗", "\x1b"} & set(written.getvalue())
+
+
 def test_a_fact_that_is_refuted_counts_more_than_one_that_was_not_looked_at() -> None:
     both = Proof("x", (*PROOFS[0].facts, *PROOFS[1].facts))
     assert both.verdict == "refuted"
