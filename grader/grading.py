@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from grader.checks.base import Check
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
-    from grader.engine.app import App
+    from grader.engine.running.app import App
     from grader.running import Part
 
 __all__ = ["Request", "grade", "refused"]

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from grader.checks.base import Check
-    from grader.engine.app import App
-    from grader.engine.app import Options as AppOptions
     from grader.engine.build import Build
     from grader.engine.connect import Engine
     from grader.engine.image import Image
-    from grader.engine.run import Finished
+    from grader.engine.running.app import App
+    from grader.engine.running.app import Options as AppOptions
+    from grader.engine.running.run import Finished
     from grader.engine.sandbox import Sandbox
     from grader.request import Request
     from grader.submission.context import Context
@@ -193,7 +193,7 @@ class Maker:
     # --- what a single check asks for (`Workshop`) --------------------------------------------------------------------
 
     def start_app(self, image: Image, **changes: Any) -> App:
-        """An app of ``image``; ``changes`` are to the options that the rubric gives (`engine.app.Options`)."""
+        """An app of ``image``; ``changes`` are to the options that the rubric gives (`engine.running.app.Options`)."""
         options = replace(self._app_options(), **changes)
         if image.config.get("User"):
             image.check_accounts()
@@ -206,8 +206,8 @@ class Maker:
         return self._as_it_starts(image, lambda: sandbox.start(image.id, options, progress=tell))
 
     def run(self, image: Image, args: Sequence[str], **options: Any) -> Finished:
-        """Runs a command in a container of ``image``; ``options`` are those of `engine.run.Command`."""
-        from grader.engine.run import Command  # noqa: PLC0415  # see `_load_what_comes_after`
+        """Runs a command in a container of ``image``; ``options`` are those of `engine.running.run.Command`."""
+        from grader.engine.running.run import Command  # noqa: PLC0415  # see `_load_what_comes_after`
 
         command = Command(args, memory=self._settings.app.memory if self._settings.app else Command.memory, **options)
         if image.config.get("User") or command.user:
@@ -215,7 +215,7 @@ class Maker:
         return self._as_it_starts(image, lambda: self._sandbox.get().run(image.id, command))
 
     def _as_it_starts(self, image: Image, start: Callable[[], T]) -> T:
-        from grader.engine import starting  # noqa: PLC0415  # see `_load_what_comes_after`
+        from grader.engine.faults import starting  # noqa: PLC0415  # see `_load_what_comes_after`
 
         bases = [base.reference for base in self.bases]
         return starting.started(image, bases, self._ready.get(), self._run.labels, start)
@@ -325,7 +325,7 @@ class Maker:
                 "Add `app: {port: 5000}` with the port that the app listens on.",
                 where=str(self._request.exercise.rubric_path),
             )
-        from grader.engine.app import Options as AppOptions  # noqa: PLC0415  # see `_load_what_comes_after`
+        from grader.engine.running.app import Options as AppOptions  # noqa: PLC0415  # see `_load_what_comes_after`
 
         return AppOptions(
             port=app.port,

@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.benchmarks.timing import in_turn, seconds, told
-from grader.engine import contents, export, overlay
 from grader.engine.connect import connect
+from grader.engine.content import contents, export, overlay
+from grader.engine.content.layers import Layer
+from grader.engine.content.merge import merge
 from grader.engine.image import inspect
-from grader.engine.layers import Layer
-from grader.engine.merge import merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
     from grader.engine.connect import Engine
-    from grader.engine.merge import Merged
+    from grader.engine.content.merge import Merged
 
 IMAGE = "python:3.11"
 FASTER_THAN_DIVE = 20

@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from grader.course.units import human_size
-from grader.engine import cache, room, standing
+from grader.engine import cache, room
+from grader.engine.embedded import standing
 from grader.errors import EngineError
 
 if TYPE_CHECKING:

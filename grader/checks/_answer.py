@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grader.checks._exchange import Exchange
-    from grader.engine.app import App
-    from grader.engine.namespace import Answer
+    from grader.engine.running.app import App
+    from grader.engine.running.namespace import Answer
 
 #: Methods that change nothing (RFC 9110, 9.2.1), so that asking again is asking the same.
 _SAFE = ("GET", "HEAD", "OPTIONS")

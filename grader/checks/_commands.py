@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from grader.engine.image import Image
 
-#: What a program is by its content (`engine.programs.TEXTS`) -> the commands that it then is, and the names that tell
-#: honestly what it is: under one of these it is but that command.
+#: What a program is by its content (`engine.content.programs.TEXTS`) -> the commands that it then is, and the names
+#: that tell honestly what it is: under one of these it is but that command.
 PROGRAMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "gcc": (("gcc", "cc", "g++", "c++"), ("gcc", "cc", "g++", "c++", "cpp", "gfortran", "gnat", "gdc", "gccgo")),
     "cc1": (("gcc", "cc", "g++", "c++", "cc1", "cc1plus"), ("cc1", "cc1plus", "lto1", "lto-dump", "f951", "gnat1")),

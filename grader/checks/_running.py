@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from grader.checks._text import shown
 
 if TYPE_CHECKING:
-    from grader.engine.processes import Process
+    from grader.engine.running.processes import Process
 
 #: Programs that are made to be PID 1 in front of an app: they pass signals on and bury what has ended.
 INITS = {"tini", "tini-static", "docker-init", "dumb-init", "catatonit"}

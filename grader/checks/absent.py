@@ -12,14 +12,14 @@ from grader.checks._packages import DPKG_STATUS, canonical, debian_package, debi
 from grader.checks._paths import in_place, is_glob, lexists, path_pattern, through_symlinks
 from grader.checks.base import Check, Outcome, failed, passed
 from grader.course.model import field
-from grader.engine.merge import hidden_by
+from grader.engine.content.merge import hidden_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grader.checks.subject import Subject
+    from grader.engine.content.layers import Entry
     from grader.engine.image import Image
-    from grader.engine.layers import Entry
 
 
 @dataclass(frozen=True)

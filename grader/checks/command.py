@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from grader.checks.subject import Subject
     from grader.engine.image import Image
-    from grader.engine.run import Finished
+    from grader.engine.running.run import Finished
 
 _SHELL = "/bin/sh"
 #: Bytes that are kept of each of stdout and stderr.

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from grader.checks.subject import Subject
-    from grader.engine.app import App
     from grader.engine.image import Image
-    from grader.engine.run import Finished
+    from grader.engine.running.app import App
+    from grader.engine.running.run import Finished
 
 #: Seconds between two tries, while the app is still to become healthy.
 _EVERY = 0.2

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from grader.checks.subject import Subject
+    from grader.engine.content.origin import Origin
     from grader.engine.image import Image, Waste
-    from grader.engine.origin import Origin
     from grader.result import LayerResult
 
 #: Pairs of instructions that are told in words; evidence holds all.

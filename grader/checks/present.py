@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from grader.checks._accounts import Account
     from grader.checks.subject import Subject
+    from grader.engine.content.layers import Entry
     from grader.engine.image import Image
-    from grader.engine.layers import Entry
 
 #: Bytes of a file that a regular expression is tried on; what learners' images hold may be made to take for ever.
 _SEARCHED = 1_000_000

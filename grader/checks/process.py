@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grader.checks.subject import Subject
-    from grader.engine.processes import Process as Running
+    from grader.engine.running.processes import Process as Running
 
 #: What may follow the name of a program in that of its file: `python` is `python3.11` too.
 _VERSION = r"-?\d+(\.\d+)*"

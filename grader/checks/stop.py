@@ -18,8 +18,8 @@ from grader.errors import EngineError
 
 if TYPE_CHECKING:
     from grader.checks.subject import Subject
-    from grader.engine.app import App
-    from grader.engine.processes import Process
+    from grader.engine.running.app import App
+    from grader.engine.running.processes import Process
 
 #: How a container ends whose process was killed: 128 and the number of SIGKILL.
 _KILLED = 137

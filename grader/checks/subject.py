@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from grader.engine.app import App
     from grader.engine.build import Build
     from grader.engine.image import Image
-    from grader.engine.run import Finished
+    from grader.engine.running.app import App
+    from grader.engine.running.run import Finished
     from grader.running import Part
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
@@ -35,10 +35,10 @@ class Workshop(Protocol):
     """Makes what one check alone wants to see; `grader.making` has the real one."""
 
     def start_app(self, image: Image, **changes: Any) -> App:
-        """Another app of ``image``; ``changes`` are to the options of the rubric's own (`engine.app.Options`)."""
+        """Another app of ``image``; ``changes`` are to the rubric's own options (`engine.running.app.Options`)."""
 
     def run(self, image: Image, args: Sequence[str], **options: Any) -> Finished:
-        """Runs a command in a container of its own; ``options`` are those of `engine.run.Command`."""
+        """Runs a command in a container of its own; ``options`` are those of `engine.running.run.Command`."""
 
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:
         """Builds again, with other contents of some files; ``options`` are those of `engine.build.Options`."""
@@ -100,11 +100,11 @@ class Subject:
         return self.parts.app.get()
 
     def start(self, **changes: Any) -> App:
-        """Another app of the same image, started otherwise; ``changes`` are to `engine.app.Options`."""
+        """Another app of the same image, started otherwise; ``changes`` are to `engine.running.app.Options`."""
         return self.workshop.start_app(self.image, **changes)
 
     def run(self, args: Sequence[str], **options: Any) -> Finished:
-        """Runs a command in a container of the image's own; ``options`` are those of `engine.run.Command`."""
+        """Runs a command in a container of the image's own; ``options`` are those of `engine.running.run.Command`."""
         return self.workshop.run(self.image, args, **options)
 
     def rebuild(self, changes: Mapping[str, bytes], **options: Any) -> Build:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import sdk, standin
+from grader.engine import standin
+from grader.engine.api import sdk
 from grader.engine.pull import Puller, PullError, Trouble
 from grader.errors import EngineError
 from grader.result import ProgressEvent, silent

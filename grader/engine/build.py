@@ -18,9 +18,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from grader.engine import buildsecrets, cancel, sdk
+from grader.engine import buildsecrets, cancel
+from grader.engine.api import sdk
+from grader.engine.api.client import post, proxies
 from grader.engine.buildsecrets import Secrets
-from grader.engine.client import post, proxies
 from grader.engine.told import told as as_told
 from grader.engine.trace import Step, Trace, Vertex, as_step
 from grader.errors import EngineError, GraderError, SubmissionError
@@ -28,9 +29,9 @@ from grader.result import BuildResult, Progress, ProgressEvent, silent
 from grader.submission.steps import told as named
 
 if TYPE_CHECKING:
+    from grader.engine.api.wire import Answer
     from grader.engine.connect import Engine
-    from grader.engine.podman import Buildah
-    from grader.engine.wire import Answer
+    from grader.engine.podman.buildah import Buildah
     from grader.submission.context import Context
     from grader.submission.dockerfile import Dockerfile
 
@@ -91,12 +92,12 @@ def build(
     try:
         result = trial(context, dockerfile, options, progress)
     except EngineError as error:
-        from grader.engine import doubt  # noqa: PLC0415  # only a failure needs to be blamed on anybody
+        from grader.engine.faults import doubt  # noqa: PLC0415  # only a failure needs to be blamed on anybody
 
         return doubt.Doubt(engine, context, dockerfile, options, progress, trial).raised(error)
     if result.failure is None:
         return result
-    from grader.engine import doubt  # noqa: PLC0415  # see above
+    from grader.engine.faults import doubt  # noqa: PLC0415  # see above
 
     return doubt.Doubt(engine, context, dockerfile, options, progress, trial).failed(result)
 
@@ -141,7 +142,7 @@ def _attempt(engine: Engine, context: Context, dockerfile: Dockerfile, options: 
 
 def _complete(error: EngineError, steps: tuple[Step, ...], duration: float, culprit: Step | None) -> None:
     """An error that may turn out to be none carries the build that failed then."""
-    from grader.engine.blame import DoubtfulError  # noqa: PLC0415  # see `build`
+    from grader.engine.faults.blame import DoubtfulError  # noqa: PLC0415  # see `build`
 
     if isinstance(error, DoubtfulError):
         error.build = Build(None, steps, duration, error.theirs, culprit)
@@ -150,7 +151,7 @@ def _complete(error: EngineError, steps: tuple[Step, ...], duration: float, culp
 def _builder(engine: Engine) -> type[_BuildKit | Buildah]:
     if engine.name == "docker":
         return _BuildKit
-    from grader.engine.podman import Buildah  # noqa: PLC0415  # most engines are not Podman, and a build waits for it
+    from grader.engine.podman.buildah import Buildah  # noqa: PLC0415  # most engines are not Podman, and a build waits for it
 
     return Buildah
 
@@ -311,7 +312,8 @@ class _Told(NamedTuple):
 def _failure(
     told: _Told, options: Options, clock: cancel.Clock, asked: tuple[Dockerfile, Context, Engine]
 ) -> GraderError:
-    from grader.engine import blame, offline, standing  # noqa: PLC0415  # see `build`
+    from grader.engine.embedded import standing  # noqa: PLC0415  # see `build`
+    from grader.engine.faults import blame, offline  # noqa: PLC0415  # see `build`
 
     instead = "" if options.network else offline.instead(options.wheelhouse)
     if clock.expired:

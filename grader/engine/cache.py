@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from grader.engine.client import post
+from grader.engine.api.client import post
 from grader.errors import EngineError
 
 if TYPE_CHECKING:

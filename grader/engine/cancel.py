@@ -19,8 +19,8 @@ from grader.running import Flag
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from grader.engine import sdk
-    from grader.engine.wire import Answer
+    from grader.engine.api import sdk
+    from grader.engine.api.wire import Answer
 
 #: Seconds an engine has to end a build that was cancelled, before the connection is cut.
 GRACE = 10.0

@@ -13,8 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from grader.engine import install, private, sdk, state
-from grader.engine.client import Client, serves, whole
+from grader.engine import install, private
+from grader.engine.api import sdk
+from grader.engine.api.client import Client, serves, whole
+from grader.engine.running import state
 from grader.errors import EngineError, UsageError
 from grader.result import EngineResult, Progress, ProgressEvent, silent
 
@@ -234,7 +236,7 @@ def _open(candidate: Candidate, *, is_private: bool = False) -> Engine:
 def _client(candidate: Candidate) -> sdk.APIClient:
     if serves(candidate.endpoint):
         return cast("sdk.APIClient", Client(candidate.endpoint, API_VERSION, int(PING_TIMEOUT)))
-    from grader.engine.library import Library  # noqa: PLC0415  # see `sdk`
+    from grader.engine.api.library import Library  # noqa: PLC0415  # see `sdk`
 
     return Library(
         base_url=candidate.endpoint,

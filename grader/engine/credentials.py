@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import sdk
+from grader.engine.api import sdk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

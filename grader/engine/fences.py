@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from grader.course.units import human_size
-from grader.engine import standing
+from grader.engine.embedded import standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,12 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from grader.course.units import human_size
-from grader.engine import contents, libpod, overlay, reading, sdk, words
-from grader.engine import scan as scanning
-from grader.engine.layers import is_whiteout, looks_deleted
-from grader.engine.merge import merge, resolve
-from grader.engine.origin import LAYERED, Origin, align, keyword
-from grader.engine.refusal import AppError
+from grader.engine.api import sdk
+from grader.engine.content import contents, overlay, reading, words
+from grader.engine.content import scan as scanning
+from grader.engine.content.layers import is_whiteout, looks_deleted
+from grader.engine.content.merge import merge, resolve
+from grader.engine.content.origin import LAYERED, Origin, align, keyword
+from grader.engine.faults.refusal import AppError
+from grader.engine.podman import libpod
 from grader.errors import EngineError, GraderError, SubmissionError
 from grader.result import ImageResult, LayerResult, WasteResult
 
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grader.engine.connect import Engine
-    from grader.engine.layers import Layer
-    from grader.engine.merge import FinalFile, Merged
-    from grader.engine.scan import Look, Place
-    from grader.engine.words import Word
+    from grader.engine.content.layers import Layer
+    from grader.engine.content.merge import FinalFile, Merged
+    from grader.engine.content.scan import Look, Place
+    from grader.engine.content.words import Word
     from grader.submission.dockerfile import Dockerfile
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grader import scratch
-from grader.engine import sdk
+from grader.engine.api import sdk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

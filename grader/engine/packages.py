@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from grader.engine import build as building
 from grader.engine import leftovers
-from grader.engine.stream import Stream
+from grader.engine.api.stream import Stream
 from grader.errors import EngineError, RubricError
 from grader.submission import context as contexts
 from grader.submission import dockerfile as dockerfiles

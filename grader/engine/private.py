@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grader.engine import dockerd, limits, standing
-from grader.engine.home import HOME, Home
+from grader.engine.embedded import dockerd, limits, standing
+from grader.engine.embedded.home import HOME, Home
+from grader.engine.embedded.limits import Limits
+from grader.engine.embedded.standing import Standing
 from grader.engine.install import find
-from grader.engine.limits import Limits
 from grader.engine.room import is_mounted
-from grader.engine.standing import Standing
 from grader.errors import EngineError
 from grader.result import ProgressEvent
 
@@ -90,7 +90,7 @@ def start(progress: Progress, home: Home = HOME, asked: Limits | None = None) ->
     started = time.monotonic()
     with _locked(home):
         if asked is not None:
-            from grader.engine import disk  # noqa: PLC0415  # see `_start`
+            from grader.engine.embedded import disk  # noqa: PLC0415  # see `_start`
 
             asked.check()
             disk.check(home, asked.disk)
@@ -109,7 +109,7 @@ def stop(home: Home = HOME) -> bool:
     """
     if sys.platform != "linux" or not (home.run.exists() or is_mounted(home.data)):
         return False
-    from grader.engine import bridge, cgroup, disk  # noqa: PLC0415  # see `_start`
+    from grader.engine.embedded import bridge, cgroup, disk  # noqa: PLC0415  # see `_start`
 
     with _locked(home):
         pid = dockerd.pid_of(home)
@@ -130,7 +130,7 @@ def _start(home: Home, progress: Progress) -> None:
         dockerd.wait_until_it_answers(home, None)
         return
     # Whoever grades looks whether it runs, and it nearly always does.
-    from grader.engine import bridge, cgroup, disk  # noqa: PLC0415
+    from grader.engine.embedded import bridge, cgroup, disk  # noqa: PLC0415
 
     dockerd.remove_stale(home)
     disk.unmount(home)
@@ -153,7 +153,7 @@ def _start(home: Home, progress: Progress) -> None:
 
 def _fenced(home: Home, asked: Limits, progress: Progress) -> Standing:
     """Puts up the fences that this machine can have, tells of those that it cannot, and returns how it stands."""
-    from grader.engine import cgroup, disk  # noqa: PLC0415  # see `_start`
+    from grader.engine.embedded import cgroup, disk  # noqa: PLC0415  # see `_start`
 
     size, no_disk = disk.mount(home, asked.disk, progress)
     if no_disk:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import sdk
+from grader.engine.api import sdk
 from grader.errors import EngineError, ExitCode
 from grader.result import Fault, ProgressEvent
 

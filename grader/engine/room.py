@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.engine import standing
+from grader.engine.embedded import standing
 
 if TYPE_CHECKING:
     from grader.engine.connect import Engine

@@ -12,11 +12,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from grader.course.units import human_time
-from grader.engine import fences, run, sdk, starved
-from grader.engine import state as states
-from grader.engine.app import App, exited, last_lines
-from grader.engine.client import created
-from grader.engine.namespace import (
+from grader.engine import fences
+from grader.engine.api import sdk
+from grader.engine.api.client import created
+from grader.engine.faults import starved
+from grader.engine.faults.refusal import start_failure
+from grader.engine.running import run
+from grader.engine.running import state as states
+from grader.engine.running.app import App, exited, last_lines
+from grader.engine.running.namespace import (
     Answer,
     Entered,
     Listener,
@@ -27,19 +31,18 @@ from grader.engine.namespace import (
     is_ours,
     start_probe,
 )
-from grader.engine.processes import Beside, Local
-from grader.engine.readiness import Watch
-from grader.engine.refusal import start_failure
+from grader.engine.running.processes import Beside, Local
+from grader.engine.running.readiness import Watch
 from grader.errors import EngineError
 from grader.result import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from grader.engine.app import Options
     from grader.engine.connect import Engine
-    from grader.engine.processes import View
-    from grader.engine.run import Command, Finished
+    from grader.engine.running.app import Options
+    from grader.engine.running.processes import View
+    from grader.engine.running.run import Command, Finished
 
 #: How often a waiting grader looks again, in seconds; with `Entered` a look costs well under a millisecond.
 _LOOK_EVERY = 0.01

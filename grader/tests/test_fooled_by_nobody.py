@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.engine import blame
-from grader.engine.ask import ask
-from grader.engine.layers import Entry, Layer
-from grader.engine.merge import merge, resolve
+from grader.engine.content.layers import Entry, Layer
+from grader.engine.content.merge import merge, resolve
+from grader.engine.faults import blame
+from grader.engine.running.ask import ask
 from grader.engine.trace import Step
 from grader.errors import EngineError, SubmissionError
 from grader.result import Fault, Status
@@ -156,7 +156,7 @@ def test_headers_that_make_their_parser_stumble_are_no_bug_of_ours(monkeypatch: 
     def stumble(*_: object) -> None:
         raise TypeError("'<' not supported")
 
-    monkeypatch.setattr("grader.engine.ask._exchange", stumble)
+    monkeypatch.setattr("grader.engine.running.ask._exchange", stumble)
     assert ask({"within": 1})["kind"] == "protocol"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from grader.engine import sdk
+from grader.engine.api import sdk
 from grader.engine.standin.recipe import RECIPES, full_name, recipe_for
 
 if TYPE_CHECKING:

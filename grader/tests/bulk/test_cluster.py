@@ -20,7 +20,7 @@ import grader
 from grader.bulk import remote
 from grader.bulk.pool import Bounds
 from grader.engine import private
-from grader.engine.bridge import SUBNETS
+from grader.engine.embedded.bridge import SUBNETS
 from grader.engine.leftovers import RUN
 from grader.result import silent
 from grader.tests.bulk.test_class import RUBRIC, arguments, classroom, rows, verdicts

@@ -16,8 +16,8 @@ import pytest
 
 from grader.engine import build as building
 from grader.engine import cache, private, room
-from grader.engine.bridge import SUBNETS
 from grader.engine.connect import connect
+from grader.engine.embedded.bridge import SUBNETS
 from grader.result import silent
 from grader.submission import context
 from grader.submission import dockerfile as dockerfiles

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from grader.engine.app import Stopped
-from grader.engine.namespace import Answer
-from grader.engine.processes import Process
-from grader.engine.run import Finished
+from grader.engine.running.app import Stopped
+from grader.engine.running.namespace import Answer
+from grader.engine.running.processes import Process
+from grader.engine.running.run import Finished
 from grader.tests.checks.fakes import FakeApp, FakeImage, FakeWorkshop, link, program, subject
 
 if TYPE_CHECKING:

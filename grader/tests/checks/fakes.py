@@ -13,11 +13,11 @@ from grader.checks import types
 from grader.checks.subject import Parts, Subject, Workshop
 from grader.course.model import validated
 from grader.engine.build import Build
+from grader.engine.content.layers import Entry, Layer
+from grader.engine.content.origin import Origin
+from grader.engine.content.scan import Place
 from grader.engine.image import Image
-from grader.engine.layers import Entry, Layer
-from grader.engine.namespace import Answer
-from grader.engine.origin import Origin
-from grader.engine.scan import Place
+from grader.engine.running.namespace import Answer
 from grader.running import Part
 from grader.submission import dockerfile as dockerfiles
 from grader.submission.context import pack
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from grader.checks.base import Check, Outcome
-    from grader.engine.app import App
-    from grader.engine.scan import Look
+    from grader.engine.content.scan import Look
+    from grader.engine.running.app import App
     from grader.engine.trace import Step
     from grader.errors import SubmissionError
 

@@ -8,7 +8,7 @@ import pytest
 from grader.checks._commands import command_pattern
 from grader.checks._packages import canonical
 from grader.checks._paths import path_pattern
-from grader.engine.layers import Entry
+from grader.engine.content.layers import Entry
 from grader.result import Status
 from grader.tests.checks.fakes import FOLDER, GONE, FakeImage, check, file, link, on_image, program, subject
 

@@ -14,7 +14,7 @@ from grader.tests.checks.fakes import FRESH, check
 
 if TYPE_CHECKING:
     from grader.engine.connect import Engine
-    from grader.engine.run import Finished
+    from grader.engine.running.run import Finished
     from grader.tests.conftest import Grade
 
 PASSED, FAILED = Status.PASSED, Status.FAILED

@@ -17,7 +17,7 @@ from grader.checks import types
 from grader.course import rubric
 from grader.course.model import keys, validated
 from grader.course.rubric import json_schema
-from grader.engine.app import Stopped
+from grader.engine.running.app import Stopped
 from grader.engine.trace import Step
 from grader.errors import EngineError, RubricError, SubmissionError
 from grader.result import CheckResult, Fault, Status, silent

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from grader.checks import health
-from grader.engine.layers import Entry
-from grader.engine.run import Finished
+from grader.engine.content.layers import Entry
+from grader.engine.running.run import Finished
 from grader.errors import RubricError
 from grader.result import Fault, Status
 from grader.tests.checks.doing import Doer, DoersWorkshop, doing, done

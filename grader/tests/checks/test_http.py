@@ -9,7 +9,7 @@ import pytest
 from grader.checks._fresh import refresh
 from grader.checks._json import missing, violation
 from grader.checks._text import found
-from grader.engine.namespace import Answer
+from grader.engine.running.namespace import Answer
 from grader.errors import RubricError
 from grader.result import Status
 from grader.tests.checks.fakes import FRESH, FakeApp, answer, check, subject

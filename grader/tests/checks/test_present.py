@@ -8,7 +8,7 @@ import pytest
 
 from grader.checks._accounts import Account, accounts, look_up
 from grader.checks.present import Present
-from grader.engine.layers import Entry
+from grader.engine.content.layers import Entry
 from grader.errors import RubricError
 from grader.result import Status
 from grader.tests.checks.fakes import FakeImage, check, file, link, on_image, program, subject

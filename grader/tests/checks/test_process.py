@@ -15,7 +15,7 @@ from grader.tests.checks.fakes import check
 
 if TYPE_CHECKING:
     from grader.engine.connect import Engine
-    from grader.engine.processes import Process
+    from grader.engine.running.processes import Process
     from grader.tests.conftest import Grade
 
 PASSED, FAILED = Status.PASSED, Status.FAILED

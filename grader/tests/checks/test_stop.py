@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from pydantic import ValidationError
 
-from grader.engine.app import Stopped
+from grader.engine.running.app import Stopped
 from grader.errors import EngineError
 from grader.result import Status
 from grader.tests.checks.doing import APP, SHELL, Doer, DoersWorkshop, doing
@@ -16,7 +16,7 @@ from grader.tests.checks.fakes import check
 
 if TYPE_CHECKING:
     from grader.engine.connect import Engine
-    from grader.engine.processes import Process
+    from grader.engine.running.processes import Process
     from grader.tests.conftest import Grade
 
 PASSED, FAILED = Status.PASSED, Status.FAILED

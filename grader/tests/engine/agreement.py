@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError
 
-from grader.engine import export, reading
-from grader.engine.stream import Stream
+from grader.engine.api.stream import Stream
+from grader.engine.content import export, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from grader.engine.connect import Engine
-    from grader.engine.layers import Entry, Layer
+    from grader.engine.content.layers import Entry, Layer
 
 
 @dataclass

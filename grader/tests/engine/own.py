@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from grader.engine.connect import Engine
-    from grader.engine.limits import Limits
+    from grader.engine.embedded.limits import Limits
 
 _NUMBERS = itertools.count()
 

@@ -125,9 +125,9 @@ def test_on_the_engines_own_machine_no_container_is_made_to_read_a_file(
     image = workshop.image(READ)
     if image.layers[0].folder is None:
         pytest.skip("this engine's layers are not this machine's to read")
-    monkeypatch.setattr("grader.engine.contents.fetch", lambda *_: {})
+    monkeypatch.setattr("grader.engine.content.contents.fetch", lambda *_: {})
     assert image.read(["/link2"]) == {"/link2": b"hello\n"}
-    monkeypatch.setattr("grader.engine.overlay.content", lambda *_: None)
+    monkeypatch.setattr("grader.engine.content.overlay.content", lambda *_: None)
     assert image.read(["/link2"]) == {}
 
 

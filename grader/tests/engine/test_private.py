@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from grader.engine import bridge, private
-from grader.engine import dockerd as daemon
+from grader.engine import private
+from grader.engine.embedded import bridge
+from grader.engine.embedded import dockerd as daemon
 from grader.errors import EngineError, UsageError
 from grader.result import ProgressEvent, silent
 from grader.tests.conftest import BASES

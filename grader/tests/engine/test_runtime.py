@@ -9,8 +9,8 @@ import pytest
 
 from grader.engine import connect as connecting
 from grader.engine import fences
-from grader.engine.app import Options
 from grader.engine.leftovers import Run
+from grader.engine.running.app import Options
 from grader.engine.sandbox import Sandbox
 from grader.errors import UsageError
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import APIError
 
-from grader.engine import namespace, sandbox
-from grader.engine.app import App, Options
-from grader.engine.namespace import Entered, Probe, Published
-from grader.engine.refusal import AppError, start_failure
+from grader.engine import sandbox
+from grader.engine.faults.refusal import AppError, start_failure
+from grader.engine.running import namespace
+from grader.engine.running.app import App, Options
+from grader.engine.running.namespace import Entered, Probe, Published
 from grader.engine.sandbox import Sandbox
 from grader.errors import EngineError
 from grader.tests.engine.building import Workshop, unique

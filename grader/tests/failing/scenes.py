@@ -14,7 +14,7 @@ from grader.checks import types
 from grader.cli.grade import exit_code
 from grader.course import rubric
 from grader.course.exercise import find_course, resolve
-from grader.engine import client as clients
+from grader.engine.api import client as clients
 from grader.engine.connect import connect
 from grader.engine.leftovers import OWNER, RUN
 from grader.errors import ExitCode
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from grader.course.exercise import Exercise
     from grader.course.rubric import Rubric
+    from grader.engine.api.wire import Answer
     from grader.engine.connect import Engine
-    from grader.engine.wire import Answer
     from grader.result import GradeResult
     from grader.tests.failing.rogue import Rogue
 

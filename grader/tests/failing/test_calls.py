@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from grader.engine import bases, cancel, run
+from grader.engine import bases, cancel
+from grader.engine.running import run
 from grader.result import Status
 from grader.tests.failing.rogue import WAYS, Fault, Rogue
 from grader.tests.failing.scenes import Scene, impatient, scene, told_as_ours, verdicts

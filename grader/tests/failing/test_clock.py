@@ -84,7 +84,7 @@ def test_the_limits_are_kept_by_a_clock_that_nobody_sets() -> None:
         "cli/engine.py",
         "cli/watching.py",
         "engine/bases.py",
-        "engine/kernel.py",
+        "engine/faults/kernel.py",
         "grading.py",
         "learn/folder.py",
         "learn/progress.py",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from grader.engine import private
-from grader.engine.limits import GB, Limits
+from grader.engine.embedded.limits import GB, Limits
 from grader.tests.engine import own
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.engine import leftovers
-from grader.engine.app import Options
-from grader.engine.refusal import AppError
+from grader.engine.running.app import Options
+from grader.engine.faults.refusal import AppError
 from grader.engine.sandbox import Sandbox
 from grader.tests.engine.building import Workshop, eventually
 from grader.tests.hostile.watchdog import MB, Watchdog
@@ -22,7 +22,7 @@ from grader.tests.hostile.watchdog import MB, Watchdog
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from grader.engine.app import App
+    from grader.engine.running.app import App
     from grader.engine.connect import Engine
 
 INSIDE = Path(__file__).parent / "inside"

@@ -21,7 +21,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from grader.engine import leftovers, standing
+from grader.engine import leftovers
+from grader.engine.embedded import standing
 from grader.tests.engine.building import unique, workshop
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""How an engine is talked to: by hand where every grading goes, elsewhere by the Docker client library."""

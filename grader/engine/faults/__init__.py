@@ -1,0 +1,1 @@
+"""Why something went wrong in an engine, and whose fault that is."""

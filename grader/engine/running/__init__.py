@@ -1,0 +1,1 @@
+"""Containers that run: apps, commands, their processes and their network."""
