@@ -142,11 +142,14 @@ def others(place: Place) -> Iterator[None]:
     volumes = client.create_host_config(binds=["theirs:/data"], network_mode=network)
     container = client.create_container("theirs:1", ["sleep", "600"], host_config=volumes, volumes=["/data"])["Id"]
     client.start(container)
-    yield
-    client.remove_container(container, force=True)
-    client.remove_image("theirs:1")
-    client.remove_network(network)
-    client.remove_volume("theirs")
+    try:
+        yield
+    finally:
+        client.remove_container(container, force=True)
+        client.remove_image("theirs:1")
+        # Its bridge would be there when the engine is not any more.
+        client.remove_network(network)
+        client.remove_volume("theirs")
 
 
 def mounts(root: Path) -> set[str]:
