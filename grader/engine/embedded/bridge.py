@@ -7,6 +7,7 @@ import ipaddress
 import json
 import shlex
 import subprocess
+from contextlib import suppress
 from typing import Any
 
 from grader.engine.install import find
@@ -42,10 +43,17 @@ def ensure(name: str, subnets: tuple[str, ...] = SUBNETS) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove the bridge, if it is there, and the firewall's rules for it."""
-    if find("ip") is None or name not in _devices():
+    """Remove the bridge with all that hangs on it, as far as it is there, and the firewall's rules for it."""
+    if find("ip") is None:
         return
-    _remove_rules({name, *_subnets(name)})
+    there = name in _devices()
+    _remove_rules({name, *(_subnets(name) if there else ())})
+    if not there:
+        return
+    # A dockerd that is killed while a container starts leaves the container's cable behind.
+    for cable in _json("link", "show", "master", name):
+        with suppress(EngineError):
+            _ip("link", "delete", str(cable["ifname"]))
     _ip("link", "delete", name)
 
 

@@ -230,6 +230,25 @@ def test_the_way_out_stays_the_same_whoever_comes_and_goes(home: private.Home) -
 
 
 @needs_dockerd
+@pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
+def test_a_bridge_takes_along_what_hangs_on_it_and_its_rules(home: private.Home, *, gone: bool) -> None:
+    cable = f"{home.bridge}p"
+    bridge.ensure(home.bridge, (*bridge.SUBNETS, "10.214.80.0/20"))
+    try:
+        # As a dockerd that is killed leaves it: the container's end has not reached the container yet.
+        subprocess.run(["ip", "link", "add", cable, "type", "veth", "peer", "name", f"{cable}q"], check=True)
+        subprocess.run(["ip", "link", "set", cable, "master", home.bridge], check=True)
+        if gone:
+            subprocess.run(["ip", "link", "delete", home.bridge], check=True)
+        bridge.remove(home.bridge)
+        assert {home.bridge, *(() if gone else (cable, f"{cable}q"))} & devices().keys() == set()
+        assert f" {home.bridge} " not in rules()
+    finally:
+        subprocess.run(["ip", "link", "delete", cable], capture_output=True, check=False)
+        bridge.remove(home.bridge)
+
+
+@needs_dockerd
 def test_it_starts_again_when_its_bridge_is_gone(home: private.Home) -> None:
     private.start(silent, home)
     private.stop(home)
