@@ -159,7 +159,9 @@ class Rogue:
 def kind_of(method: str, url: str) -> str:
     """A call without what differs from one to the next: `POST /containers/*/start`."""
     path = re.sub(r"^/v[\d.]+", "", url.partition("?")[0])
-    path = re.sub(r"^/(containers|exec|images)/(?!create|json|load|get\b)(.+)/(\w+)$", r"/\1/*/\3", path)
+    path = re.sub(
+        r"^/((?:libpod/)?(?:containers|exec|images))/(?!create|json|load|get\b)(.+)/(\w+)$", r"/\1/*/\3", path
+    )
     if method == "DELETE" or path.startswith("/distribution/"):
         path = re.sub(r"^/(\w+)/.+$", r"/\1/*", path)
     return f"{method} {path}"
