@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 from docker.errors import APIError
 
+from grader.engine.api.client import has
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -75,7 +77,7 @@ class Proofs:
             return True
         base = self._base(first)
         history = self._history(cached[-1].image)
-        if base is None or history is None or history[len(cached) :] != base:
+        if base is None or history is None or len(history) < len(cached) or history[len(cached) :] != base:
             return False
         made = [created_by for created_by, _ in history[: len(cached)]]
         return all(_makes(one, claim.text) for one, claim in zip(reversed(made), cached, strict=True))
@@ -99,7 +101,7 @@ class Proofs:
     def _history(self, image: str) -> _History | None:
         client: Any = self._engine.client
         try:
-            layers = client.history(image)
+            layers = has(client.history(image), None, "the history of an image")
             return [(str(layer["CreatedBy"]), int(layer["Created"])) for layer in layers]
         except (APIError, requests.RequestException, KeyError, TypeError, ValueError):
             return None
