@@ -75,6 +75,14 @@ class _Unread:
 _DAMAGED = (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, AttributeError, ImportError, IndexError)
 
 
+class _Kept(pickle.Pickler):
+    """What `_Ours` takes back, whichever Python writes it."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """Of an enumeration its value; Python 3.11.2, Debian's, would write a call of ``getattr`` instead."""
+        return (type(value), (value.value,)) if isinstance(value, Enum) else NotImplemented
+
+
 class _Ours(pickle.Unpickler):
     """Makes plain values, and of classes none but a rubric's: whatever a file says, nothing else is called."""
 
@@ -131,9 +139,11 @@ def _remember(file: Path, rubric: Rubric) -> None:
     """Keeps a rubric for the next run; that this fails is no reason to fail the grading."""
     if not all(type(check).__module__.startswith(_OURS) for check in rubric.checks):
         return
+    kept = io.BytesIO()
+    _Kept(kept).dump(rubric.settings)
     # Where the rubric lies is no part of what it says.
-    kept = pickle.dumps(rubric.settings) + pickle.dumps(replace(rubric, path=None))  # type: ignore[arg-type]
+    _Kept(kept).dump(replace(rubric, path=None))  # type: ignore[arg-type]
     with suppress(OSError):
-        put(file, kept)
+        put(file, kept.getvalue())
         for old in sorted(file.parent.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)[_MOST:]:
             old.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,6 +65,17 @@ def test_a_rubric_read_before_is_not_read_again(file: Path, readings: list[Path]
     assert (again.settings.app.port, again.settings.app.within) == (5000, 60.0)
     assert (again.checks, again.digest, again.pass_score) == (first.checks, first.digest, first.pass_score)
     assert (again.path, again.app) == (file, first.app)
+    assert readings == [file]
+
+
+def test_whatever_python_makes_of_an_enumeration(
+    file: Path, readings: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As Python 3.11.2 does, and whoever could have that called could have anything called.
+    monkeypatch.setattr(Enum, "__reduce_ex__", lambda self, _: (getattr, (self.__class__, self.name)))
+    first = remembered.load(file, types)
+    assert any(isinstance(value, Enum) for check in first.checks for value in vars(check).values())
+    assert remembered.load(file, types).checks == first.checks
     assert readings == [file]
 
 
