@@ -86,6 +86,7 @@ class _Grading:
         self._request = request
         self._rubric = request.rubric
         self._maker = Maker(request, fresh=os.urandom(8).hex())
+        self._interruption = Interruption(request.stop)
         self._started = datetime.now(UTC)
         self._began = time.monotonic()
         self._phases: dict[str, float] = {}
@@ -95,64 +96,68 @@ class _Grading:
         self._ended = False
 
     def verdict(self) -> GradeResult:
-        with Interruption(self._request.stop) as interruption:
+        with self._interruption:
             try:
                 try:
-                    checks = self._work(interruption)
-                    self._tell(interruption, checks)
+                    checks = self._work()
+                    self._tell(checks)
                 except Exception:
-                    interruption.heed()
+                    self._interruption.heed()
                     raise
                 finally:
-                    self._end(interruption)
+                    self._end()
             except KeyboardInterrupt as ended:
-                self._end(interruption)
+                self._end()
                 if self._maker.left and not isinstance(ended, Superseded):
                     raise CleanUpInterrupted from ended
                 raise
             finally:
                 # Twice, because a signal may come in the instant before the first one is shielded.
-                self._end(interruption)
+                self._end()
         return self._result(checks)
 
-    def _work(self, interruption: Interruption) -> tuple[CheckResult, ...]:
+    def _work(self) -> tuple[CheckResult, ...]:
         if self._request.stop:
             self._request.stop.arm()
         request, maker = self._request, self._maker
         found: list[tuple[CheckResult, ...]] = []
         verdicts: Iterator[tuple[CheckResult, ...]] | None = None
-        if self._make(interruption):
+        if self._make():
             with self._phase("start"):
                 maker.start()
                 # What needs no more than the files is judged while the app starts.
-                verdicts = interruption.heeding(judging.verdicts(maker.subject, maker.checks(), request.progress))
+                verdicts = self._verdicts(maker.checks())
                 found += islice(verdicts, _readers(maker.checks()))
                 maker.started()
         with self._phase("checks"):
-            found += verdicts or interruption.heeding(judging.verdicts(maker.subject, request.checks, request.progress))
+            found += verdicts or self._verdicts(request.checks)
             self._image = self._image_result()
             self._app = self._app_result()
         return tuple(result for each in found for result in each)
 
-    def _tell(self, interruption: Interruption, checks: tuple[CheckResult, ...]) -> None:
+    def _verdicts(self, checks: Sequence[Check]) -> Iterator[tuple[CheckResult, ...]]:
+        """Those of ``checks``, until somebody interrupts."""
+        return self._interruption.heeding(judging.verdicts(self._maker.subject, checks, self._request.progress))
+
+    def _tell(self, checks: tuple[CheckResult, ...]) -> None:
         """Nothing but the clean-up is left: an interruption takes no verdict away any more."""
         seen = Seen()
         with suppress(Exception):  # it is no part of the verdict
             seen = self._maker.seen()
-        interruption.heed()
+        self._interruption.heed()
         if self._request.judged is None:
             return
-        interruption.shielded = True
+        self._interruption.shielded = True
         self._request.judged(self._result(checks), seen)
 
-    def _end(self, interruption: Interruption) -> None:
-        interruption.shielded = True
+    def _end(self) -> None:
+        self._interruption.shielded = True
         if not self._ended:
             with self._phase("cleanup"):
                 self._maker.clean_up()
             self._ended = True
 
-    def _make(self, interruption: Interruption) -> bool:
+    def _make(self) -> bool:
         """Makes the image, or notes why not; the checks that need it meet the same. Whether there is one."""
         maker = self._maker
         try:
@@ -165,7 +170,7 @@ class _Grading:
         except (UsageError, RubricError):
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, there is a verdict, and it says whose fault it was
-            interruption.heed()
+            self._interruption.heed()
             self._note_problem(error if isinstance(error, GraderError) else judging.bug(error))
             return False
         return True
