@@ -51,8 +51,10 @@ def test_a_grading_does_not_look_at_the_time_of_day(
     assert result.status is Status.PASSED
     assert 0 <= result.duration < DAY
     assert all(0 <= each < DAY for each in (*result.phases.values(), *(check.duration for check in result.checks)))
+    # The client library, by which Podman is asked, spells out that it wants none.
+    urls = [url.replace("timestamps=0&", "") if engine.name == "podman" else url for url in rogue.urls]
     # The engine's clock may be another one: it is asked for nothing by the time.
-    assert not [url for url in rogue.urls if re.search(r"[?&](?:since=|until=|timestamps=(?!0\b))", url)]
+    assert not [url for url in urls if re.search(r"[?&](?:since|until|timestamps)=", url)]
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY, YEAR, -YEAR])
